@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCompare(t *testing.T) {
+	cases := []struct {
+		old, new string
+		changes  int
+		looser   bool
+	}{
+		{"small", "small", 0, false},
+		{"# ", "# ", 0, false},
+		{"p1 > 5 over 1h", "p1 > 6 over 1h", 1, true},
+		{"p1 > 5 over 1h", "p1 > 4 over 1h", 1, false},
+		{"p1 > 5 over 1h", "p1 >= 5 over 1h", 1, false},
+		{"p1 > 5 over 1h", "p1 > 5 over 2h", 1, true},
+		{"p1 > 5 over 1h]", "p1 > 5 over 1h, p2 > 9 over 1h]", 1, false},
+		{"[p1 > 5 over 1h]", "[]", 1, true},
+		{"errors < 5", "errors < 6", 2, true}, // in both stages
+		{"errors < 5", "errors < 4", 2, false},
+		{"errors < 5", "errors <= 5", 2, true},
+		{", errors < 5", "", 2, true},
+		{"bake: 2h", "bake: 3h", 2, false},
+		{"bake: 2h", "bake: 1h", 2, true},
+		{"traffic: 50%", "traffic: 60%", 1, true},
+		{"false_rollback: 1%", "margin: 6%", 1, true},
+		{"false_rollback: 1%", "inconclusive: pass", 2, true},
+		{"false_rollback: 1%", "inconclusive: hold", 2, false},
+		{"level:fatal", "level:error", 2, true},
+	}
+	before := parsed(t, []byte(base))
+	for _, c := range cases {
+		after := before
+		if strings.Contains(base, c.old) {
+			after = parsed(t, []byte(changed(t, c.old, c.new)))
+		}
+		d := Compare(before, after)
+		if c.old == "level:fatal" { // the grading, and each rule that counts by it
+			if !d.Looser || len(d.Changes) < c.changes {
+				t.Errorf("%s: %v", c.new, d.Changes)
+			}
+			continue
+		}
+		if len(d.Changes) != c.changes || d.Looser != c.looser {
+			t.Errorf("%s -> %s: looser %t, %v", c.old, c.new, d.Looser, d.Changes)
+		}
+	}
+}
+
+func TestRevise(t *testing.T) {
+	before := parsed(t, []byte(base))
+	cases := []struct{ old, new, want string }{
+		{"small", "small", ""},
+		{"traffic: 10%", "traffic: 11%", `plan.yaml:16: error E17: stage "canary" is past: put line 16 back`},
+		{"{ key: small,", "{ key: big,", `plan.yaml:4: error E17: flag.key "big" was "small": it is fixed for the plan's life: put it back`},
+		{"{ key: small,", "{ key: small, salt: x,", `plan.yaml:4: error E17: flag.salt "x" was "small": it is fixed for the plan's life: put it back`},
+		{"traffic: 50%", "traffic: 60%", ""},
+	}
+	for _, c := range cases {
+		got, _, _ := strings.Cut(Revise(before, parsed(t, []byte(changed(t, c.old, c.new))), 1).Error(), "\n")
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", c.new, got, c.want)
+		}
+	}
+}
