@@ -1,0 +1,241 @@
+package judge
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"serin/internal/plan"
+	"serin/internal/stats"
+)
+
+// Shifts returns by how many sketch buckets the threshold of a quantile
+// metric must be shifted for the plan's comparisons: the keys of
+// Tests.Shifted, ascending, each once. It is empty for a metric that no rule
+// compares.
+func Shifts(p *plan.Plan, metric string) []int {
+	seen := map[int]bool{}
+	var out []int
+	add := func(margin float64) {
+		if s := stats.Shift(margin); !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	for _, r := range allRules(p) {
+		if r.Metric != metric || r.Ref == plan.None || r.Ref == plan.Expected {
+			continue
+		}
+		x, g := max(r.Value, -r.Value), p.Judge.Margin
+		add(min(x, g))
+		add(x / 2)
+		add(x)
+		add(max(x, g))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// allRules lists every rule a plan holds.
+func allRules(p *plan.Plan) []*plan.Rule {
+	var out []*plan.Rule
+	one := func(r *plan.Rule) {
+		if r != nil {
+			out = append(out, r)
+		}
+	}
+	many := func(rules []*plan.Rule) {
+		for _, r := range rules {
+			one(r)
+		}
+	}
+	many(p.Rollback)
+	many(p.Reduce)
+	for _, c := range p.Criteria {
+		many(c.Rules)
+	}
+	for _, s := range p.Stages {
+		many(s.Proceed)
+		for _, c := range s.Checks {
+			many(c.Expect)
+		}
+	}
+	for _, a := range p.Alerts {
+		one(a.If)
+	}
+	many(p.Incident.Opens)
+	one(p.Incident.Severe)
+	for _, b := range p.Incident.Tree {
+		one(b.If)
+	}
+	for _, t := range p.Dashboard.Targets {
+		many(t.Rules)
+	}
+	for _, tasks := range [][]plan.Task{p.Preflight, p.Cleanup.Tasks} {
+		for _, t := range tasks {
+			if t.Verify != nil {
+				one(t.Verify.Rule)
+			}
+		}
+	}
+	return out
+}
+
+// perStart runs a test of blocks for every start. For loads, process s is all
+// blocks from stage s on.
+func perStart(blocks []stats.Block, starts, planned int, test func([]stats.Block) float64) stats.Best {
+	per := make([]float64, starts)
+	for s := range per {
+		per[s] = test(stats.BlocksFrom(blocks, s))
+	}
+	return stats.BestStart(per, planned)
+}
+
+// blocksOf returns the blocks of one stage.
+func blocksOf(blocks []stats.Block, stage int) []stats.Block {
+	var out []stats.Block
+	for _, b := range blocks {
+		if b.Stage == stage {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// noBlock is what quantiles and proportions wait for at first.
+const noBlock = "no five-minute block has closed"
+
+// begun returns the number of starts: one more than the last stage.
+func begun(t Tests, blocks []stats.Block) int {
+	last := -1
+	for _, s := range t.Stage {
+		last = max(last, s)
+	}
+	for _, b := range blocks {
+		last = max(last, b.Stage)
+	}
+	return last + 1
+}
+
+// compareQuantile tests loads above the control's quantile, deflated by the
+// design effect of sticky users.
+func (l *look) compareQuantile(r *plan.Rule, m *plan.Metric, t Tests) *comparison {
+	var loads []stats.Block // the same at every shift but for BadNew
+	for _, shift := range slices.Sorted(maps.Keys(t.Shifted)) {
+		loads = t.Shifted[shift]
+		break
+	}
+	c := &comparison{starts: begun(t, loads), what: "loads", none: noBlock, approx: t.Phi > 1}
+	for _, b := range loads {
+		c.units += b.New + b.Old
+	}
+	blocks := func(x float64) ([]stats.Block, string) {
+		b, ok := t.Shifted[stats.Shift(x)]
+		if !ok {
+			return nil, fmt.Sprintf("no blocks were counted at the margin %s", change(x))
+		}
+		return b, ""
+	}
+	c.harm = func(x float64) (stats.Best, string) {
+		b, why := blocks(x)
+		if m.UpGood {
+			why = fmt.Sprintf("%s is a quantile of which more is better: not comparable yet", r.Metric)
+		}
+		if why != "" {
+			return stats.Best{}, why
+		}
+		return perStart(b, c.starts, l.place.Planned, func(b []stats.Block) float64 { return stats.OddsE(b, t.Phi) }), ""
+	}
+	c.safe = func(x float64) (float64, string) {
+		b, why := blocks(x)
+		if why != "" {
+			return 0, why
+		}
+		return stats.OddsSafe(blocksOf(b, c.starts-1), x, t.Phi), ""
+	}
+	return c
+}
+
+// rare is the share of bad outcomes up to which a proportion is tested as a
+// rate, with its exposures as trials.
+const rare = 0.05
+
+// compareRatio tests a proportion: rare ones by their rate per trial, common
+// ones and those of which more is better by odds.
+func (l *look) compareRatio(m *plan.Metric, t Tests) *comparison {
+	c := &comparison{starts: begun(t, t.Blocks), what: "trials", none: noBlock, approx: t.Phi > 1}
+	var bad, all int64
+	for _, b := range t.Blocks {
+		c.units += b.New + b.Old
+		bad, all = bad+b.BadOld, all+b.Old
+	}
+	if !m.UpGood && float64(bad) <= rare*float64(all) {
+		l.asRate(c, t)
+		return c
+	}
+	c.harm = func(x float64) (stats.Best, string) {
+		b := predicted(t.Blocks, x, m.UpGood)
+		return perStart(b, c.starts, l.place.Planned, func(b []stats.Block) float64 { return stats.OddsE(b, t.Phi) }), ""
+	}
+	c.safe = func(x float64) (float64, string) {
+		b := blocksOf(predicted(t.Blocks, x, m.UpGood), c.starts-1)
+		return stats.OddsSafe(b, x, t.Phi), ""
+	}
+	return c
+}
+
+// asRate fills the tests of a rare proportion.
+func (l *look) asRate(c *comparison, t Tests) {
+	c.strata = func(start int) []stats.Stratum { return trials(stats.BlocksFrom(t.Blocks, start)) }
+	c.stage = func() []stats.Stratum { return trials(blocksOf(t.Blocks, c.starts-1)) }
+	c.harm = func(x float64) (stats.Best, string) {
+		return perStart(t.Blocks, c.starts, l.place.Planned, func(b []stats.Block) float64 {
+			return stats.RatioEDeflated(trials(b), 1+x, t.Phi)
+		}), ""
+	}
+	c.safe = func(x float64) (float64, string) {
+		return stats.RatioSafeDeflated(c.stage(), x, t.Phi), ""
+	}
+}
+
+// trials sums blocks up by allocation interval: bad outcomes, with the odds
+// of measured exposures.
+func trials(blocks []stats.Block) []stats.Stratum {
+	var out []stats.Stratum
+	var seenNew, seenOld int64
+	interval := -1
+	for _, b := range blocks {
+		if b.Interval != interval || len(out) == 0 {
+			out, interval, seenNew, seenOld = append(out, stats.Stratum{}), b.Interval, 0, 0
+		}
+		s := &out[len(out)-1]
+		s.New, s.Old = s.New+b.BadNew, s.Old+b.BadOld
+		seenNew, seenOld = seenNew+b.New, seenOld+b.Old
+		if seenOld > 0 {
+			s.Odds = float64(seenNew) / float64(seenOld)
+		}
+	}
+	return out
+}
+
+// predicted sets the null of every block to "worse by x" at the control's
+// level in the blocks before it, which is fixed before the block begins.
+// Blocks before the first control load carry nothing.
+func predicted(blocks []stats.Block, x float64, upGood bool) []stats.Block {
+	out := make([]stats.Block, 0, len(blocks))
+	var bad, all int64
+	for _, b := range blocks {
+		if q := float64(bad) / float64(max(all, 1)); q > 0 && q < 1 {
+			worse := q * (1 + x)
+			if upGood {
+				worse = 1 - (1-q)*(1-x)
+			}
+			if worse < 1 {
+				b.Psi0 = worse / (1 - worse) / (q / (1 - q))
+				out = append(out, b)
+			}
+		}
+		bad, all = bad+b.BadOld, all+b.Old
+	}
+	return out
+}

@@ -1,0 +1,193 @@
+// Package judge turns rules and evidence into verdicts: met, not met or
+// unknown, each with its reason and the numbers it rests on. It is pure: the
+// evidence is read through the Evidence interface and the time is given.
+package judge
+
+import (
+	"time"
+
+	"serin/internal/plan"
+	"serin/internal/stats"
+	"serin/internal/telemetry"
+)
+
+// Status is a verdict's outcome. The zero value is Unknown.
+type Status uint8
+
+// The outcomes. In a list NotMet outranks Unknown outranks Met.
+const (
+	Unknown Status = iota
+	Met
+	NotMet
+)
+
+// String returns "unknown", "met" or "not met".
+func (s Status) String() string { return [...]string{"unknown", "met", "not met"}[s] }
+
+// Cause says why a verdict is unknown.
+type Cause string
+
+// The causes of Unknown.
+const (
+	CauseNone      Cause = ""
+	CauseEvidence  Cause = "evidence"     // too little data, or no proof either way
+	CauseNoData    Cause = "no data"      // the pipeline is silent
+	CauseNoSource  Cause = "no source"    // the source never delivered or is not built in
+	CauseBlind     Cause = "blind"        // the source delivered and now fails
+	CauseQuality   Cause = "data quality" // sample ratio mismatch not accepted
+	CauseNoControl Cause = "no control"
+)
+
+// Verdict is one rule's answer with everything it rests on. It is stored in
+// the journal as JSON.
+type Verdict struct {
+	Rule     string    `json:"rule"`
+	Metric   string    `json:"metric"`
+	Status   Status    `json:"status"`
+	Cause    Cause     `json:"cause,omitempty"`
+	Value    *float64  `json:"value,omitempty"` // in the metric's unit (relative change for vs rules); nil = none
+	Limit    float64   `json:"limit"`
+	Unit     string    `json:"unit,omitempty"`
+	Ref      plan.Ref  `json:"ref,omitempty"`    // what it was compared with in the end
+	Approx   bool      `json:"approx,omitempty"` // approximate method, or baseline
+	Canary   *float64  `json:"canary,omitempty"` // the metric's value per arm over the window
+	Control  *float64  `json:"control,omitempty"`
+	Low      *float64  `json:"low,omitempty"` // always-valid interval of Value; of guards, of the change since the harm began
+	High     *float64  `json:"high,omitempty"`
+	LogE     *float64  `json:"log_e,omitempty"`     // natural log of the e-value
+	LogLimit *float64  `json:"log_limit,omitempty"` // its threshold
+	Harm     bool      `json:"harm,omitempty"`      // harm shown, below the rule's own limit: the stage waits
+	Events   int64     `json:"events,omitempty"`    // sample: events or loads looked at
+	Users    int64     `json:"users,omitempty"`     // distinct users in the window, both arms of a comparison
+	Dry      bool      `json:"dry,omitempty"`
+	Why      string    `json:"why"` // one sentence for a tired person
+	At       time.Time `json:"at"`
+	// Since is from when on the rule has held in every evaluation ("for").
+	Since time.Time `json:"since,omitzero"`
+}
+
+// Group picks whose data a window reads.
+type Group uint8
+
+// The groups. Exposed is what fixed limits count: events with all of
+// scope.tags, or reported (else assigned) new. The others are by assignment.
+const (
+	Exposed Group = iota
+	AssignedNew
+	AssignedOld
+)
+
+// Window is what a metric did for a group in a span of arrival time. Values
+// of one metric kind leave the other fields empty.
+type Window struct {
+	Count   int64         // events
+	Sum     float64       // of values, for averages
+	Users   int64         // distinct users with an event
+	Sketch  *stats.Sketch // for quantiles; nil = none. Shared: do not change.
+	Value   float64       // computed metrics and gauges: the value itself
+	Known   bool          // false: nothing was ever measured in the span
+	Active  int64         // distinct active users of the group in the span (any telemetry)
+	Covered time.Duration // covered time (not no-data) in the span
+	Last    time.Time     // newest sample, zero = none
+}
+
+// SourceState is the life of a metric's source.
+type SourceState uint8
+
+// The states of a source.
+const (
+	NeverDelivered SourceState = iota
+	Delivering
+	Failing // silent or failing beyond grace
+)
+
+// Source is a metric's source as it stands.
+type Source struct {
+	State SourceState
+	Name  string
+	Error string    // the last error, if failing
+	Since time.Time // begin of the failure
+}
+
+// Tests is the sequential-test data of one metric for the current attempt.
+type Tests struct {
+	// Odds[i] is share/(1-share) of the new arm in allocation interval i;
+	// Stage[i] is the start (0, 1, ...) interval i belongs to.
+	Odds  []float64
+	Stage []int
+	// Began[i] is when interval i began; nil = unknown, then the windows of
+	// estimates are cut at the beginning of the stage.
+	Began []time.Time
+	// Cells count affected users (each once per start, see stats).
+	Cells []stats.UserCell
+	// Blocks are the closed five-minute blocks of a metric of kind Ratio: bad
+	// of all, where bad is the worse outcome (for a metric with UpGood the
+	// complement of what it counts). In order of time. Psi0 stays 0: the
+	// judge sets it.
+	Blocks []stats.Block
+	// Shifted holds the closed five-minute blocks of a quantile, in order of
+	// time, for each of Shifts(plan, metric): BadNew is the canary's count
+	// above the control's quantile shifted up by that many sketch buckets,
+	// BadOld the control's count above the control's quantile itself. A rule
+	// whose shift is missing is unknown.
+	Shifted map[int][]stats.Block
+	// Events are the raw event counts of the current stage, for the companion.
+	EventsNew, EventsOld int64
+	Phi                  float64 // design effect of the events or the loads; 0 = 1
+}
+
+// Evidence is the judge's view of what was measured for one rollout. An
+// implementation answers for one instant and may be used by one goroutine.
+type Evidence interface {
+	// Window reads metric for group over (from, to] of arrival time.
+	Window(metric string, group Group, from, to time.Time) Window
+	// Tests returns the test data of metric for the attempt so far.
+	Tests(metric string) Tests
+	// Source returns the state of the source of metric.
+	Source(metric string) Source
+	// Pushed returns the last value pushed under key, and when.
+	Pushed(key string) (value string, at time.Time, ok bool)
+	// Data returns the state of the telemetry as a whole.
+	Data() Data
+}
+
+// Data is the state of the telemetry. The zero value is all well, nothing seen.
+type Data struct {
+	NoData                bool      // not alive, or improbable silence in scope
+	Since                 time.Time // begin of the silence
+	Quiet                 bool      // alive, nobody in scope
+	Last                  time.Time // newest event in scope, zero = none
+	Incomplete            bool      // clients reported loss, or serin refused
+	Unattributed          float64   // share 0..1
+	Unattributable        int64     // number
+	Attributed            int64
+	LossByArm             bool
+	Mismatch              bool    // sample ratio mismatch
+	Conflicts             float64 // share 0..1
+	Exposed, ControlUsers int64   // distinct users seen per assigned arm in this attempt
+	NotCounted            int64   // events of exposed users not counted by fixed rules
+}
+
+// Place is where a rollout stands, as far as rules need it.
+type Place struct {
+	Stage        int     // index; -1 before start
+	Planned      int     // number of stages
+	Exposure     float64 // 0..1, of the audience
+	ControlShare float64 // allocated to control, 0..1
+	StageBegan   time.Time
+	AttemptBegan time.Time
+	RolloutBegan time.Time
+	// EvidenceBegan is from when on evidence counts: no window but "over
+	// rollout" reaches further back. It is the attempt's begin, or the resume
+	// after a reduce. Zero = no limit.
+	EvidenceBegan time.Time
+	Budget        float64 // false-rollback budget of this attempt, 0..1
+}
+
+// Arm converts a group to the arm it reads.
+func (g Group) Arm() telemetry.Arm {
+	if g == AssignedOld {
+		return telemetry.Old
+	}
+	return telemetry.New
+}
