@@ -1,0 +1,130 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"serin/internal/flag"
+	"serin/internal/judge"
+	"serin/internal/plan"
+)
+
+// Input is everything a decision depends on besides plan and state.
+type Input struct {
+	Wall time.Time     // server wall time
+	Mono time.Duration // engine's monotonic time, restarts with the process
+	// Fresh is true for the first input after a start of the process: Mono
+	// cannot be compared with the state's, the time between is Down unless
+	// telemetry was taken in.
+	Fresh bool
+
+	Rollback []judge.Verdict // one per rule of plan.Rollback, in order; nil = not judged now
+	Reduce   []judge.Verdict
+	Proceed  []judge.Verdict // of the current stage
+	Checks   []judge.Verdict // of the current check entry
+	Data     judge.Data
+	Covered  time.Duration // covered time since the last baked event, at most
+
+	// Facts that are verified outside: task id -> holds. A missing task has
+	// not been looked at.
+	Facts map[string]bool
+	// LintErrors is how many errors the plan has on this server; a start needs 0.
+	LintErrors int
+
+	// Record is what other parts of the engine have to journal: incident_*,
+	// flag_set, notice and notice_failed. Their own fields are kept; place
+	// and time are filled in. Other types are left out.
+	Record []Event
+
+	Command *Command
+}
+
+// Command is what a person (or a scripted client) asks for.
+type Command struct {
+	ID     string // idempotency key; "" = none
+	Verb   Verb
+	By     string
+	Role   string   // the plan's role the person acts in; "" = operator
+	May    []string // what that role may do: start approve promote override accept resume restart revise
+	Via    string
+	Reason string
+	// Version is State.Version as last seen by the person; 0 = not told. A
+	// raising verb with another version than the newest is stale. Not told is
+	// refused for Via "web", where a page always knows it, and allowed for
+	// scripted clients. Lowering verbs, complete, reopen, cancel and deployed
+	// ignore it.
+	Version int64
+	To      string // stage name (promote, restart), or a task's choice
+	// Percent is where reduce goes to. 0 is 0 % and a hotfix: whoever reads
+	// the command fills in the plan's own percentage when none was given.
+	Percent flag.Percent
+	Hotfix  bool // reduce to 0 % whatever Percent says
+	// Item is the id or text of complete, reopen and confirm ("" = the only
+	// open one), the rollout's id of create, and "revise" for the approval
+	// of a looser revision.
+	Item     string
+	Evidence string
+	Cause    string // restart
+	PlanHash string // revise
+	// Plan is the new plan of a revise; it is compared with the one in force.
+	Plan            *plan.Plan
+	Looser          bool
+	Release, Commit string // deployed
+}
+
+// Verb is a command's verb, the same word in button, CLI and API.
+type Verb string
+
+// The verbs.
+const (
+	Create   Verb = "create"
+	Start    Verb = "start"
+	Approve  Verb = "approve"
+	Accept   Verb = "accept"
+	Confirm  Verb = "confirm"
+	Complete Verb = "complete"
+	Reopen   Verb = "reopen"
+	Promote  Verb = "promote"
+	Pause    Verb = "pause"
+	Resume   Verb = "resume"
+	Reduce   Verb = "reduce"
+	Rollback Verb = "rollback"
+	Restart  Verb = "restart"
+	Revise   Verb = "revise"
+	Cancel   Verb = "cancel"
+	Finish   Verb = "finish"
+	Deploy   Verb = "deployed"
+)
+
+// Lowers reports whether v can only lower traffic: it needs no version and no approval.
+func (v Verb) Lowers() bool { return v == Pause || v == Reduce || v == Rollback }
+
+// Refusal is why a command was not done.
+type Refusal struct {
+	Kind RefusalKind
+	Why  string // a sentence that says what is missing and who can give it
+}
+
+// RefusalKind maps to an HTTP status.
+type RefusalKind uint8
+
+// The kinds of refusal.
+const (
+	Barred    RefusalKind = iota + 1 // 409: the state does not allow it
+	Stale                            // 409: the version seen is not the newest
+	Forbidden                        // 403: the role may not
+	Missing                          // 422: a field is missing or wrong
+)
+
+func (r *Refusal) Error() string { return r.Why }
+
+func refuse(k RefusalKind, format string, args ...any) *Refusal {
+	return &Refusal{Kind: k, Why: fmt.Sprintf(format, args...)}
+}
+
+// Waiting is one reason why a running rollout stands still.
+type Waiting struct {
+	Kind   string `json:"kind"`   // no data, blind, bake, criteria, evidence, decision, incident, confirm, checklist, window, approval, data incomplete, unattributed, telemetry loss by arm, srm
+	Detail string `json:"detail"` // "31h/48h", the metric, the role ...
+	Text   string `json:"text"`   // Kind and Detail in one line, the words of every page
+}

@@ -1,0 +1,123 @@
+package rollout
+
+import (
+	"time"
+
+	"serin/internal/flag"
+)
+
+// Status is where a rollout is.
+type Status string
+
+// The states.
+const (
+	Preflight  Status = "preflight"
+	Running    Status = "running"
+	Paused     Status = "paused"
+	Reduced    Status = "reduced"
+	RolledBack Status = "rolled_back"
+	Cleanup    Status = "cleanup"
+	Done       Status = "done"
+	Cancelled  Status = "cancelled"
+)
+
+// State is everything that decisions depend on besides plan and input. It is
+// a value: Apply returns a new one and never changes the maps of the old. The
+// zero State is a rollout that has no event yet.
+type State struct {
+	ID       string       `json:"id"`   // <plan>-<n>
+	Plan     string       `json:"plan"` // plan name
+	PlanHash string       `json:"plan_hash"`
+	Revision int          `json:"revision"` // of the plan in this rollout, from 1
+	Status   Status       `json:"status"`
+	Stage    int          `json:"stage"`   // index of the current stage; 0 before start
+	Reached  int          `json:"reached"` // furthest stage of this attempt
+	Attempt  int          `json:"attempt"` // from 1 once started
+	Exposure flag.Percent `json:"exposure"`
+	Reason   string       `json:"reason,omitempty"` // of the last lowering or pause
+
+	Bake       time.Duration `json:"bake"` // counted in this stage
+	Approved   []Mark        `json:"approved,omitempty"`
+	Accepted   []Mark        `json:"accepted,omitempty"`
+	Confirmed  []Mark        `json:"confirmed,omitempty"` // Item = the text
+	Completed  []Mark        `json:"completed,omitempty"` // checklist and tasks; Item = id, or the before-text
+	Overridden []int         `json:"overridden,omitempty"`
+	Asked      int           `json:"asked,omitempty"`
+	BakeEnd    time.Time     `json:"bake_end,omitzero"` // when bake was first complete in this stage
+
+	Irreversible bool       `json:"irreversible,omitempty"`
+	Hotfix       bool       `json:"hotfix,omitempty"`
+	Release      string     `json:"release,omitempty"` // last deployment reported or release seen
+	ReleaseAt    time.Time  `json:"release_at,omitzero"`
+	NoDataSince  time.Time  `json:"no_data_since,omitzero"`
+	NoDataPaged  bool       `json:"no_data_paged,omitempty"`
+	Blind        []Blind    `json:"blind,omitempty"`
+	Quality      []string   `json:"quality,omitempty"` // open data-quality kinds, accepted ones removed
+	Incidents    []Incident `json:"incidents,omitempty"`
+	Red          []string   `json:"red,omitempty"`    // rules of the last check that were not met
+	Checks       int        `json:"checks,omitempty"` // checks done in this stage
+	CheckedAt    time.Time  `json:"checked_at,omitzero"`
+	Spent        float64    `json:"spent,omitempty"` // false-rollback budget spent by revisions, 0..1 of alpha
+
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	StartedAt time.Time `json:"started_at,omitzero"` // attempt 1
+	AttemptAt time.Time `json:"attempt_at,omitzero"`
+	StageAt   time.Time `json:"stage_at,omitzero"` // begin of the stage, or of its new start after a reduction
+	// EvidenceAt is from when on evidence counts: the attempt's begin, or the
+	// last resume from reduced.
+	EvidenceAt time.Time `json:"evidence_at,omitzero"`
+	LoweredAt  time.Time `json:"lowered_at,omitzero"` // last rollback or reduce
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+	CleanupAt  time.Time `json:"cleanup_at,omitzero"`
+	RevertAt   time.Time `json:"revert_at,omitzero"` // last revert_needed
+
+	// Waiting is the accounting key of what the rollout has waited for since
+	// the last event while running: "bake" or "waiting:<main reason>".
+	Waiting    string   `json:"waiting,omitempty"`
+	WasRed     bool     `json:"was_red,omitempty"`    // a check of this stage was red: no early end of bake
+	Redeployed bool     `json:"redeployed,omitempty"` // a release came since the hotfix
+	Held       []string `json:"held,omitempty"`       // rules met against the baseline only, told once a stage
+
+	At      time.Time     `json:"at,omitzero"` // time of the last event
+	Mono    time.Duration `json:"mono"`        // engine's monotonic time at the last event; meaningless after a restart
+	Pos     int64         `json:"pos"`         // position of the last event, from 1
+	Version int64         `json:"version"`     // position of the last event that is no baked, checked, completed or notice
+	// Minutes by kind of time; the parts sum to wall time. Keys: "bake",
+	// "waiting:<main reason>", "paused", "reduced", "rolled_back", "cleanup", "down".
+	Account map[string]time.Duration `json:"account,omitempty"`
+	// Commands are the ids of recent commands, so that a repeated one is answered and not done again.
+	Commands []CommandID `json:"commands,omitempty"`
+}
+
+// Mark is an approval, acceptance, confirmation or completion, bound to an attempt and a stage.
+type Mark struct {
+	Item     string    `json:"item,omitempty"`
+	By       string    `json:"by,omitempty"`
+	Role     string    `json:"role,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Evidence string    `json:"evidence,omitempty"`
+	Choice   string    `json:"choice,omitempty"` // of a task that chooses
+	Attempt  int       `json:"attempt"`
+	Stage    int       `json:"stage"`
+	At       time.Time `json:"at"`
+}
+
+// Blind is a rollback or reduce rule whose source fails.
+type Blind struct {
+	Rule  string    `json:"rule"`
+	Since time.Time `json:"since"`
+	Paged bool      `json:"paged,omitempty"`
+}
+
+// Incident is an open or unresolved incident as the machine sees it.
+type Incident struct {
+	ID       string `json:"id"`
+	Resolved bool   `json:"resolved,omitempty"`
+	Closed   bool   `json:"closed,omitempty"`
+}
+
+// CommandID remembers a command's outcome.
+type CommandID struct {
+	ID  string `json:"id"`
+	Pos int64  `json:"pos"`
+}
