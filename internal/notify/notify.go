@@ -1,0 +1,51 @@
+// Package notify is the port through which serin tells people: one Notifier a
+// foreign service, a Notice with a key so that it is told once.
+package notify
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Notice is one message about one transition for one channel.
+type Notice struct {
+	ID      string    `json:"id"`      // rollout/pos/channel: the receiver's deduplication key
+	Channel string    `json:"channel"` // the plan's channel name
+	Address string    `json:"address"` // as in the plan: "slack:#team", "webhook:name", "dashboard"
+	Rollout string    `json:"rollout"`
+	Type    string    `json:"type"`  // journal event type: "rolled_back"
+	Title   string    `json:"title"` // one line
+	Text    string    `json:"text"`  // plain text, a few lines
+	Rule    string    `json:"rule,omitempty"`
+	Value   string    `json:"value,omitempty"` // with unit
+	Limit   string    `json:"limit,omitempty"`
+	Link    string    `json:"link,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// A Notifier delivers notices to one service. Deliver is called by one
+// goroutine at a time per channel; it must respect ctx.
+type Notifier interface {
+	// Deliver sends n once. A nil error means the service accepted it. An
+	// error for which Temporary is true may be tried again later.
+	Deliver(ctx context.Context, n Notice) error
+}
+
+// RetryError is an error that may go away: try again, not before After.
+type RetryError struct {
+	Err   error
+	After time.Duration // the service's own word (Retry-After); 0 = not told
+}
+
+func (e *RetryError) Error() string { return e.Err.Error() }
+func (e *RetryError) Unwrap() error { return e.Err }
+
+// Temporary reports whether err may go away, and how long the service asked to wait.
+func Temporary(err error) (after time.Duration, ok bool) {
+	var r *RetryError
+	if errors.As(err, &r) {
+		return r.After, true
+	}
+	return 0, false
+}
