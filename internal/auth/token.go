@@ -1,0 +1,131 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"serin/internal/store"
+)
+
+// NewToken is what a token or key is to be.
+type NewToken struct {
+	ID          string // "" = a random one; an existing one is replaced
+	Name        string
+	Kind        string // KindOperator, KindIngest, KindFlags, KindFlagsServer or KindSignIn
+	Project     string // of an ingest key
+	Scopes      []string
+	Role        string
+	Person      string
+	TTL         time.Duration // 0 = does not expire
+	Environment string
+	Origins     []string
+	// Secret makes an ingest key one that no page carries.
+	Secret bool
+}
+
+// prefixes let people and secret scanners tell what a secret is.
+var prefixes = map[string]string{
+	KindOperator: "serin_op_", KindFlagsServer: "serin_fs_", KindSignIn: "serin_in_",
+}
+
+const (
+	secretBytes = 32 // of a secret: 256 bits
+	keyBytes    = 16 // of a publishable key: 32 hex digits, as in a DSN
+)
+
+// CreateToken creates a token or key in the name of by, who must be an admin,
+// and returns it with its secret, which is not stored. Errors are ErrForbidden,
+// ErrInvalid or the store's.
+func (a *Auth) CreateToken(ctx context.Context, by Principal, n NewToken) (secret string, t store.Token, err error) {
+	if !by.Can(Admin) {
+		return "", store.Token{}, ErrForbidden
+	}
+	return a.create(ctx, by, n)
+}
+
+func (a *Auth) create(ctx context.Context, by Principal, n NewToken) (secret string, t store.Token, err error) {
+	if err := n.validate(); err != nil {
+		return "", t, err
+	}
+	now := a.now().UTC()
+	t = store.Token{ID: n.ID, Name: n.Name, Kind: n.Kind, Project: n.Project, Scopes: n.Scopes, Role: n.Role, Person: n.Person,
+		CreatedAt: now, Environment: n.Environment, Origins: n.Origins}
+	if t.ID == "" {
+		t.ID = randomHex(6)
+	}
+	if n.TTL > 0 {
+		t.ExpiresAt = now.Add(n.TTL)
+	}
+	switch {
+	case n.Kind == KindFlags, n.Kind == KindIngest:
+		secret = randomHex(keyBytes)
+		if !n.Secret {
+			t.Public = secret
+		}
+	default:
+		secret = prefixes[n.Kind] + randomHex(secretBytes)
+	}
+	t.Hash = hashOf(secret)
+	after, err := json.Marshal(t)
+	if err != nil {
+		return "", t, fmt.Errorf("encode token: %w", err)
+	}
+	if err := a.store.PutToken(ctx, t, a.entry(ctx, by, "create", "token "+t.ID, after)); err != nil {
+		return "", t, fmt.Errorf("create token: %w", err)
+	}
+	a.forgetKeys()
+	return secret, t, nil
+}
+
+// validate reports what is wrong with n.
+func (n NewToken) validate() error {
+	switch n.Kind {
+	case KindOperator, KindSignIn:
+		if len(n.Scopes) == 0 {
+			return fmt.Errorf("%w: it needs a scope: read, operate, approve or admin", ErrInvalid)
+		}
+	case KindIngest:
+		if n.Project == "" {
+			return fmt.Errorf("%w: an ingest key needs a project", ErrInvalid)
+		}
+	case KindFlags, KindFlagsServer:
+	default:
+		return fmt.Errorf("%w: kind %q must be operator, ingest, flags or flags-server", ErrInvalid, n.Kind)
+	}
+	if n.Name == "" {
+		return fmt.Errorf("%w: it needs a name that says what it is for", ErrInvalid)
+	}
+	for _, s := range n.Scopes {
+		if ranks[Scope(s)] == 0 {
+			return fmt.Errorf("%w: scope %q must be read, operate, approve or admin", ErrInvalid, s)
+		}
+	}
+	for _, o := range n.Origins {
+		if err := checkOrigin(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RevokeToken deletes a token or key in the name of by, who must be an admin.
+// It works at once. Errors are ErrForbidden, store.ErrNotFound or the store's others.
+func (a *Auth) RevokeToken(ctx context.Context, by Principal, id, reason string) error {
+	if !by.Can(Admin) {
+		return ErrForbidden
+	}
+	e := a.entry(ctx, by, "revoke", "token "+id, nil)
+	e.Reason = reason
+	if err := a.store.DeleteToken(ctx, id, e); err != nil {
+		return fmt.Errorf("revoke token: %w", err)
+	}
+	a.forgetKeys()
+	return nil
+}
+
+// entry is an audit entry of by's change, made now.
+func (a *Auth) entry(ctx context.Context, by Principal, verb, target string, after json.RawMessage) store.AuditEntry {
+	return store.AuditEntry{At: a.now().UTC(), Who: by.Name, Via: by.via(), Address: Address(ctx), Verb: verb, Target: target, After: after}
+}
