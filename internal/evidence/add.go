@@ -1,0 +1,274 @@
+package evidence
+
+import (
+	"serin/internal/judge"
+	"serin/internal/plan"
+	"serin/internal/telemetry"
+)
+
+// place is where a value went, so that a newer one can take its place.
+type place struct {
+	Rollout  string  `json:"r"`
+	Metric   string  `json:"m"`
+	Group    int     `json:"g"`
+	Attempt  int     `json:"a"`
+	Interval int     `json:"i"`
+	Minute   int64   `json:"t"`
+	Field    string  `json:"f"` // measurement
+	Value    float64 `json:"v"`
+}
+
+// outcome is what became of one event in one rollout.
+type outcome struct {
+	places     []place
+	counted    bool // by a count metric of a group
+	attributed bool
+	conflict   bool
+}
+
+// adder carries one event through the series of one rollout.
+type adder struct {
+	r    *rollout
+	b    *batch
+	e    *telemetry.Event
+	a    telemetry.Attribution
+	at   int64 // arrival as counted, Unix ms
+	user uint64
+	name string // user id
+	in   [groups]bool
+	out  outcome
+}
+
+// isPage reports whether e is about one page load.
+func isPage(e *telemetry.Event) bool {
+	return e.Kind == telemetry.KindPage || e.Kind == telemetry.KindVital
+}
+
+// attributable are the kinds whose missing arm counts against the share of
+// unattributed telemetry; servers' own records often carry no user.
+func attributable(k telemetry.Kind) bool {
+	switch k {
+	case telemetry.KindError, telemetry.KindPage, telemetry.KindVital, telemetry.KindFeedback, telemetry.KindSurvey, telemetry.KindAction:
+		return true
+	}
+	return false
+}
+
+// add counts an event.
+func (r *rollout) add(b *batch, e *telemetry.Event) outcome {
+	x := &adder{r: r, b: b, e: e, at: r.arrivalOf(e, b)}
+	x.put(seriesAlive, 0, sample{at: x.at, n: 1})
+	r.alive(x.at)
+	if e.Kind == telemetry.KindLoss && e.Value >= 1 && isLoss(e.Message) {
+		x.put(seriesLost, 0, sample{at: x.at, n: int64(e.Value)})
+	}
+	if e.Kind == telemetry.KindCheckIn || e.Kind == telemetry.KindLoss || !r.attr.InEnvironment(e) {
+		return x.out
+	}
+	x.attribute()
+	if e.Late {
+		x.late()
+		return x.out
+	}
+	x.activity()
+	x.quality()
+	x.measureAll()
+	return x.out
+}
+
+// arrivalOf is an event's arrival in Unix ms. It is never in the future, and
+// never before a five-minute block that was already judged.
+func (r *rollout) arrivalOf(e *telemetry.Event, b *batch) int64 {
+	now := toMS(b.now)
+	return max(min(max(toMS(e.Received), now-youngMS/2), now), r.closed+1)
+}
+
+func (x *adder) attribute() {
+	r, e := x.r, x.e
+	x.name = e.User
+	if x.name == "" {
+		x.name = e.SessionUser
+	}
+	x.user = userHash(x.name)
+	if x.name != "" && r.attr.MeetsAudience(e) && r.members.add(x.name) {
+		x.b.Users = append(x.b.Users, member{r.target.Rollout, x.name}.row())
+	}
+	x.a = telemetry.Attribute(&r.attr, e, r.members.has)
+	x.out.attributed = x.a.Arm() != telemetry.Unknown
+	x.out.conflict = x.a.Conflict
+	known := x.a.Arm() == telemetry.New
+	x.in[judge.Exposed] = r.attr.Tagged(e) || known && (!isPage(e) || r.attr.OnPage(e))
+	comparable := x.comparable()
+	x.in[judge.AssignedNew] = comparable && x.a.Assigned == telemetry.New
+	x.in[judge.AssignedOld] = comparable && x.a.Assigned == telemetry.Old
+}
+
+// comparable reports whether e may be compared: page loads on scope.pages,
+// other records unless they are known to lie elsewhere, spans by scope.spans.
+func (x *adder) comparable() bool {
+	e, t := x.e, &x.r.attr
+	if e.Kind == telemetry.KindRequest || e.Kind == telemetry.KindSpan {
+		return t.Spans.Match(e, e.Received)
+	}
+	if e.Kind == telemetry.KindSession || e.Page == "" && e.URL == "" && !isPage(e) {
+		return true
+	}
+	return t.OnPage(e)
+}
+
+// put adds to one series and notes the cell as changed.
+func (x *adder) put(metric string, group int, s sample) *cell {
+	r := x.r
+	c := r.seriesOf(metric, group).add(r.target.Attempt, r.interval(), s)
+	r.dirtyCells = append(r.dirtyCells, dirtyCell{metric, uint8(group), c})
+	return c
+}
+
+// activity notes the user as active, whatever was reported.
+func (x *adder) activity() {
+	if x.user == 0 {
+		return
+	}
+	s := sample{at: x.at, n: 1, user: x.user}
+	if x.a.Arm() == telemetry.New {
+		x.put(seriesActive, int(judge.Exposed), s)
+	}
+	switch x.a.Assigned {
+	case telemetry.New:
+		x.put(seriesActive, int(judge.AssignedNew), s)
+		x.r.ratio.sight(x.r.target.Attempt, x.r.interval(), judge.AssignedNew, x.user)
+	case telemetry.Old:
+		x.put(seriesActive, int(judge.AssignedOld), s)
+		x.r.ratio.sight(x.r.target.Attempt, x.r.interval(), judge.AssignedOld, x.user)
+	}
+	if x.a.Member {
+		x.put(seriesActive, groupAudience, s)
+	}
+}
+
+// quality counts what is known of the events in scope.
+func (x *adder) quality() {
+	r, s := x.r, sample{at: x.at, n: 1}
+	if x.in[judge.Exposed] || x.in[judge.AssignedNew] || x.in[judge.AssignedOld] {
+		x.put(seriesScope, 0, s)
+		r.scopeAt = max(r.scopeAt, x.at)
+	}
+	if x.a.Conflict {
+		x.put(seriesConflict, 0, s)
+	}
+	if x.a.Arm() == telemetry.New && !x.in[judge.Exposed] {
+		x.put(seriesSkipped, 0, s)
+	}
+	switch {
+	case x.a.Arm() != telemetry.Unknown:
+		x.put(seriesKnown, 0, s)
+	case !attributable(x.e.Kind) || x.a.Included || x.a.Why == telemetry.WhyOutside:
+	case r.attr.Tagged(x.e), len(r.attr.Pages) > 0 && r.attr.OnPage(x.e), len(r.attr.Tags)+len(r.attr.Pages) == 0:
+		x.put(seriesNoArm, 0, s)
+	}
+}
+
+// measureAll adds the event to every metric that takes it.
+func (x *adder) measureAll() {
+	if x.e.Kind == telemetry.KindSession {
+		x.session()
+		return
+	}
+	for _, d := range x.r.defs {
+		switch {
+		case d.m.Kind == plan.Computed:
+			x.computed(d)
+		default:
+			if value, measured, ok := d.measure(x.e); ok {
+				x.count(d, d.m.Name, sample{n: 1, value: value, measured: measured})
+			}
+			if x.e.Kind == telemetry.KindPage && d.m.Kind == plan.Count && d.m.Of == "requests" && d.m.Name == "requests" {
+				x.count(d, d.m.Name+pagesSuffix, sample{n: 1})
+			}
+		}
+	}
+}
+
+// count adds a sample to the groups of the event, and to the tests of d.
+func (x *adder) count(d *definition, metric string, s sample) {
+	s.at, s.user = x.at, x.user
+	for g := range 3 {
+		if !x.in[g] && (g != int(judge.Exposed) || !d.m.All) {
+			continue
+		}
+		c := x.put(metric, g, s)
+		x.out.counted = x.out.counted || d.counted
+		if s.measured && isPage(x.e) {
+			x.out.places = append(x.out.places, place{x.r.target.Rollout, metric, g, c.attempt, c.interval, c.minute, d.m.Field, s.value})
+		}
+	}
+	if metric == d.m.Name && (x.in[judge.AssignedNew] || x.in[judge.AssignedOld]) {
+		x.test(d, s)
+	}
+}
+
+// computed counts the metrics that are defined by their name.
+func (x *adder) computed(d *definition) {
+	switch e := x.e; d.m.Name {
+	case "logins":
+		if e.Kind != telemetry.KindAction || e.Action != "login" {
+			return
+		}
+		x.count(d, d.m.Name+allSuffix, sample{n: 1})
+		if e.OK {
+			x.count(d, d.m.Name, sample{n: 1})
+		}
+	case "adoption":
+		page := e.Kind == telemetry.KindPage && x.r.attr.OnPage(e)
+		opened := e.Kind == telemetry.KindAction && e.Action == "open" && (x.r.attr.Feature == "" || e.Tags["feature"] == "" || e.Tags["feature"] == x.r.attr.Feature)
+		if (page || opened) && x.a.Arm() == telemetry.New {
+			x.count(d, d.m.Name, sample{n: 1})
+		}
+	}
+}
+
+// late counts an event in the charts only, by its own time.
+func (x *adder) late() {
+	if x.e.Kind == telemetry.KindSession {
+		return
+	}
+	at := toMS(x.e.Time)
+	for _, d := range x.r.defs {
+		value, measured, ok := d.measure(x.e)
+		if !ok || d.m.Kind == plan.Computed {
+			continue
+		}
+		for g := range 3 {
+			if x.in[g] {
+				x.put(d.m.Name+lateSuffix, g, sample{at: at, n: 1, value: value, measured: measured})
+			}
+		}
+	}
+}
+
+// lossReasons are the reasons of client reports that mean lost data; the
+// others (sampling, filters) are intended.
+var lossReasons = map[string]bool{
+	"queue_overflow": true, "cache_overflow": true, "ratelimit_backoff": true, "network_error": true,
+	"send_error": true, "internal_sdk_error": true, "backpressure": true,
+}
+
+func isLoss(reason string) bool { return lossReasons[reason] }
+
+// alive notes a sign of life and the gap before it.
+func (r *rollout) alive(at int64) {
+	if grace := r.grace(); r.aliveAt != 0 && at-r.aliveAt > grace {
+		r.gaps = append(r.gaps, gap{r.aliveAt + grace, at})
+	}
+	r.aliveAt = max(r.aliveAt, at)
+}
+
+func (r *rollout) grace() int64 {
+	if g := r.target.Plan.Judge.NoData.Grace.Milliseconds(); g > 0 {
+		return g
+	}
+	return 2 * blockMS
+}
+
+// gap is a span without signs of life, beyond grace.
+type gap struct{ from, to int64 }

@@ -1,0 +1,93 @@
+package evidence
+
+import (
+	"fmt"
+	"time"
+
+	"serin/internal/judge"
+	"serin/internal/plan"
+	"serin/internal/store"
+)
+
+// Point is one step of a chart. Nil means nothing was measured.
+type Point struct {
+	T               time.Time // end of the step
+	Canary, Control *float64  // in the metric's unit
+	N               int64     // events of both
+}
+
+// Series returns metric over (from, to] in at most points steps (at least a
+// minute each), by assigned arm; where nobody was assigned, the exposed group
+// stands for the canary. Late events are included at their own time. The
+// error wraps store.ErrNotFound for a rollout or metric that is not known.
+func (e *Engine) Series(rollout, metric string, from, to time.Time, points int) ([]Point, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.rollouts[rollout]
+	if r == nil {
+		return nil, fmt.Errorf("evidence of %s: %w", rollout, store.ErrNotFound)
+	}
+	d := r.byName[metric]
+	if d == nil {
+		return nil, fmt.Errorf("metric %s of %s: %w", metric, rollout, store.ErrNotFound)
+	}
+	if points <= 0 || !to.After(from) {
+		return nil, nil
+	}
+	step := max(to.Sub(from)/time.Duration(points), time.Minute)
+	v := &view{e: e, r: r, now: e.clock.Now(), windows: map[windowKey]judge.Window{}}
+	canary := judge.AssignedNew
+	if r.peek(seriesActive, int(judge.AssignedNew)) == nil && r.peek(seriesActive, int(judge.AssignedOld)) == nil || !d.m.User {
+		canary = judge.Exposed
+	}
+	var out []Point
+	for at := from; at.Before(to) && len(out) < points; at = at.Add(step) {
+		p := Point{T: at.Add(step)}
+		var n int64
+		p.Canary, n = v.point(d, canary, at, p.T)
+		p.N = n
+		if d.m.User {
+			p.Control, n = v.point(d, judge.AssignedOld, at, p.T)
+			p.N += n
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// point is one value. Counts are known to be zero where the pipeline lived.
+func (v *view) point(d *definition, g judge.Group, from, to time.Time) (*float64, int64) {
+	w := v.measure(windowKey{d.m.Name, g, toMS(from), toMS(to)}, from, to)
+	if (d.m.Kind == plan.Gauge) && v.r.peek(d.m.Name, int(g)) != nil {
+		w = v.r.peek(d.m.Name, int(g)).window(toMS(from), toMS(to))
+		if w.Known {
+			w.Value = w.Sum / float64(w.Count)
+		}
+	}
+	late := v.r.peek(d.m.Name+lateSuffix, int(g)).window(toMS(from), toMS(to))
+	if late.Known {
+		w = v.withLate(d, w, late)
+	}
+	counts := d.m.Kind == plan.Count || d.m.Kind == plan.Users
+	if !w.Known && !(counts && v.r.covered(toMS(from), toMS(to), toMS(v.now)) > 0) {
+		return nil, 0
+	}
+	return &w.Value, w.Count
+}
+
+// withLate adds late events to a window of a chart.
+func (v *view) withLate(d *definition, w, late judge.Window) judge.Window {
+	w.Count, w.Sum, w.Known = w.Count+late.Count, w.Sum+late.Sum, true
+	switch d.m.Kind {
+	case plan.Count:
+		w.Value = float64(w.Count)
+	case plan.Average:
+		w.Value = w.Sum / float64(w.Count)
+	case plan.Quantile:
+		s := w.Sketch.Clone()
+		s.Merge(late.Sketch)
+		w.Sketch = s
+		w.Value, w.Known = s.Quantile(d.m.Q)
+	}
+	return w
+}

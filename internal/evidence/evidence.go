@@ -1,0 +1,294 @@
+// Package evidence turns events into what rules are judged by.
+//
+// Engine is its main type. Accept takes decoded events and returns when they
+// are durable: many calls join one commit (group commit), made by the one
+// goroutine of Run. Each event is attributed to the arms of every watched
+// rollout and added to minute cells, one for each (rollout, metric, group,
+// allocation interval); View answers the judge from them. Error events are
+// grouped into issues.
+//
+// Promises: an event whose Accept returned nil is in the store and counted
+// once, also when it is sent again within an hour; an Accept that failed left
+// nothing behind, because a failed commit makes the engine read its state
+// back from the store. A restart answers the same windows as before. Memory
+// is bounded by Limits and by the number of series, minutes and users.
+//
+// Windows are exact to the millisecond for the first 64 events of each minute
+// of a series (see cell); the rest of a minute is spread evenly. Users are
+// exact in the same way. A view may contain events of the commit under way.
+//
+// Stored under the rollout's id: cells, user rows, and beside them event
+// hashes, values, counters, pending page loads, issues and samples; the
+// encodings are in docs/formats/evidence.md. The rules come from the intake
+// specification (grouping, sealing, attribution, signs of life) and from
+// docs/statistics.md (affected users, starts, blocks).
+package evidence
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"serin/internal/clock"
+	"serin/internal/store"
+	"serin/internal/telemetry"
+)
+
+// The errors of Accept; test with errors.Is.
+var (
+	// ErrOverload: the queue is full. The events were not taken; try later.
+	ErrOverload = errors.New("evidence queue is full: send again later")
+	// ErrUnavailable: shutting down, or the store failed. Nothing was taken.
+	ErrUnavailable = errors.New("evidence is unavailable: send again later")
+)
+
+// Store is the part of the store that the engine needs.
+type Store interface {
+	store.Evidence
+	store.Issues
+}
+
+// Limits bound the engine. Zero fields take the defaults.
+type Limits struct {
+	Queue    int // events waiting for a commit, D 50,000
+	Group    int // events of one commit, D 5,000
+	Samples  int // stored samples of one issue, D 50
+	Pending  int // page loads waiting for their vitals, D 200,000
+	Sessions int // sessions remembered of one rollout, D 500,000
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, f := range []struct {
+		field *int
+		value int
+	}{{&l.Queue, 50_000}, {&l.Group, 5_000}, {&l.Samples, 50}, {&l.Pending, 200_000}, {&l.Sessions, 500_000}} {
+		if *f.field <= 0 {
+			*f.field = f.value
+		}
+	}
+	return l
+}
+
+// Options configure an Engine. Store and Clock are required.
+type Options struct {
+	Store    Store
+	Clock    clock.Clock
+	Logger   *slog.Logger          // nil: nothing is logged
+	Registry prometheus.Registerer // nil: no metrics
+	Limits   Limits
+}
+
+// Engine is the evidence of a server. All methods may be called at the same
+// time. It needs Run to be running.
+type Engine struct {
+	store   Store
+	clock   clock.Clock
+	log     *slog.Logger
+	limits  Limits
+	metrics *meters
+
+	// commit serialises everything that writes to the store or loads from it.
+	// It is taken before mu.
+	commit sync.Mutex
+
+	mu       sync.Mutex // guards the fields below
+	rollouts map[string]*rollout
+	seen     seenSet
+	loads    loads
+	issues   issues
+	values   map[string]store.Value
+	counters map[string]int64 // as stored, with what is being committed
+	arrival  []func(rollout string)
+	loaded   bool // the shared state was read from the store
+	broken   bool // memory may hold what the store does not: reload first
+
+	watched atomic.Pointer[map[string][]audience] // by flag key, for Evaluated
+
+	queue queue
+}
+
+// New makes an engine. Run must be started for Accept to return.
+func New(o Options) *Engine {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{store: o.Store, clock: o.Clock, log: log, limits: o.Limits.withDefaults(), metrics: newMeters(o.Registry)}
+	e.reset()
+	e.queue.wake = make(chan struct{}, 1)
+	e.watched.Store(&map[string][]audience{})
+	return e
+}
+
+// reset forgets the shared state, as before the first load.
+func (e *Engine) reset() {
+	e.seen, e.loads, e.issues = newSeenSet(), newLoads(e.limits.Pending), newIssues(e.limits.Samples)
+	e.values, e.counters = map[string]store.Value{}, map[string]int64{}
+	e.loaded = false
+	if e.rollouts == nil {
+		e.rollouts = map[string]*rollout{}
+	}
+}
+
+// Accept makes events durable; it implements the intake's Sink. It returns
+// after the commit that holds them, with nil, ErrOverload, ErrUnavailable or
+// the context's error; in the last case the events may still be counted.
+// Duplicates are acknowledged and not counted. The engine keeps the events:
+// the caller must not change them afterwards.
+func (e *Engine) Accept(ctx context.Context, events []telemetry.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	r := &request{events: events, done: make(chan error, 1)}
+	if err := e.queue.push(r, e.limits.Queue); err != nil {
+		e.metrics.refused.Add(float64(len(events)))
+		return err
+	}
+	return wait(ctx, r)
+}
+
+func wait(ctx context.Context, r *request) error {
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// OnArrival registers fn, called after each commit for every rollout in whose
+// scope an event was counted by a count metric. fn must not block.
+func (e *Engine) OnArrival(fn func(rollout string)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.arrival = append(e.arrival, fn)
+}
+
+// Counters returns how much telemetry was acknowledged, counted, duplicate,
+// refused, late, unattributed and so on, since the store was created.
+func (e *Engine) Counters() map[string]int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make(map[string]int64, len(e.counters)+1)
+	for k, v := range e.counters {
+		out[k] = v
+	}
+	out[countRefused] += e.queue.refusedSoFar()
+	return out
+}
+
+// The names of the counters.
+const (
+	countAcknowledged = "acknowledged" // events of Accepts that were committed
+	countCounted      = "counted"      // of these, taken into the evidence
+	countDuplicate    = "duplicate"    // of these, seen before
+	countRefused      = "refused"      // events refused for overload
+	countLate         = "late"         // counted in charts only
+	countVitalLate    = "vital_late"   // vitals after their page load was sealed
+	countNoArm        = "unattributed"
+	countConflict     = "attribution_conflict"
+	countLost         = "lost" // what clients reported as lost
+)
+
+// request is one caller waiting for a commit.
+type request struct {
+	events  []telemetry.Event
+	values  []store.KeyValue
+	status  *statusChange
+	barrier bool
+	done    chan error
+}
+
+// queue holds requests until the committer takes them.
+type queue struct {
+	mu      sync.Mutex // guards the fields below
+	waiting []*request
+	events  int
+	members []member
+	refused int64
+	closed  bool
+	wake    chan struct{}
+}
+
+// maxMembersWaiting bounds the memberships that wait for a commit.
+const maxMembersWaiting = 100_000
+
+func (q *queue) push(r *request, limit int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return ErrUnavailable
+	}
+	if q.events > 0 && q.events+len(r.events) > limit {
+		q.refused += int64(len(r.events))
+		return ErrOverload
+	}
+	q.waiting, q.events = append(q.waiting, r), q.events+len(r.events)
+	q.signal()
+	return nil
+}
+
+func (q *queue) pushMember(m member) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed || len(q.members) >= maxMembersWaiting {
+		return false
+	}
+	q.members = append(q.members, m)
+	q.signal()
+	return true
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the next requests, of at most limit events but at least one.
+func (q *queue) take(limit int) (list []*request, members []member, refused int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, size := 0, 0
+	for n < len(q.waiting) && (n == 0 || size+len(q.waiting[n].events) <= limit) {
+		size += len(q.waiting[n].events)
+		n++
+	}
+	list = append(list, q.waiting[:n]...)
+	clear(q.waiting[:n])
+	if q.waiting = q.waiting[n:]; len(q.waiting) == 0 {
+		q.waiting = nil
+	}
+	q.events -= size
+	members, q.members = q.members, nil
+	refused, q.refused = q.refused, 0
+	return list, members, refused
+}
+
+func (q *queue) refusedSoFar() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.refused
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+}
+
+func toMS(t time.Time) int64 { return t.UnixMilli() }
+
+// fromMS is the inverse of toMS; 0 is the zero time.
+func fromMS(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,231 @@
+package evidence
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"serin/internal/stats"
+	"serin/internal/store"
+	"serin/internal/telemetry"
+)
+
+// issuePrefix begins the short ids of issues.
+const issuePrefix = "SERIN-"
+
+// issue is a store.Issue with its user sets.
+type issue struct {
+	store.Issue
+	users map[string]*stats.Set // "" = all, else rollout/arm
+	dirty bool
+}
+
+// issueState is Issue.State: encoded user sets, and when it came back after
+// it was resolved.
+type issueState struct {
+	Users     map[string][]byte `json:"users,omitempty"`
+	Regressed time.Time         `json:"regressed,omitzero"`
+}
+
+type issues struct {
+	byHash  map[string]*issue // project, 0, hash
+	byID    map[string]*issue
+	dirty   []*issue
+	samples []store.Sample
+	next    int
+	limit   int
+}
+
+func newIssues(limit int) issues {
+	return issues{byHash: map[string]*issue{}, byID: map[string]*issue{}, next: 1, limit: limit}
+}
+
+func (s *issues) load(list []store.Issue) error {
+	for _, in := range list {
+		it := &issue{Issue: in, users: map[string]*stats.Set{}}
+		var state issueState
+		if len(in.State) > 0 {
+			if err := json.Unmarshal(in.State, &state); err != nil {
+				return fmt.Errorf("%w: issue %s: %w", errCell, in.ID, err)
+			}
+		}
+		for k, data := range state.Users {
+			it.users[k] = new(stats.Set)
+			if err := it.users[k].UnmarshalBinary(data); err != nil {
+				return fmt.Errorf("%w: users of issue %s: %w", errCell, in.ID, err)
+			}
+		}
+		s.put(it)
+		if n, err := strconv.Atoi(strings.TrimPrefix(in.ID, issuePrefix)); err == nil {
+			s.next = max(s.next, n+1)
+		}
+	}
+	return nil
+}
+
+func (s *issues) put(it *issue) {
+	s.byHash[it.Project+"\x00"+it.Hash] = it
+	s.byID[it.ID] = it
+}
+
+func (s *issues) change(it *issue) {
+	if !it.dirty {
+		it.dirty = true
+		s.dirty = append(s.dirty, it)
+	}
+}
+
+// issue puts an error event into its issue.
+func (e *Engine) issue(b *batch, ev *telemetry.Event) {
+	hash, title, culprit := telemetry.Group(ev)
+	s := &e.issues
+	it := s.byHash[ev.Project+"\x00"+hash]
+	if it == nil {
+		it = &issue{Issue: store.Issue{
+			ID: issuePrefix + strconv.Itoa(s.next), Hash: hash, Project: ev.Project, Title: title, Culprit: culprit,
+			Status: "unresolved", FirstSeen: ev.Received, Release: ev.Release,
+		}, users: map[string]*stats.Set{}}
+		s.next++
+		s.put(it)
+	}
+	s.change(it)
+	if it.Status == "resolved" {
+		it.Status = "unresolved"
+		it.State, _ = json.Marshal(issueState{Regressed: ev.Received}) // cannot fail: a time
+	}
+	it.Level, it.LastSeen = levelOf(ev), ev.Received
+	it.Events++
+	it.Users = it.see("", ev)
+	for _, r := range e.rollouts {
+		if a := telemetry.Attribute(&r.attr, ev, r.members.has); a.Arm() != telemetry.Unknown {
+			it.arm(r.target, a.Arm(), ev)
+		}
+	}
+	if n := it.Events; n <= int64(s.limit)/2 || n%max(n/int64(s.limit)*2, 1) == 0 && n <= int64(s.limit)*int64(s.limit) {
+		s.samples = append(s.samples, store.Sample{Issue: it.ID, Event: *ev})
+	}
+}
+
+func levelOf(e *telemetry.Event) string {
+	l, _ := e.Field("level")
+	return l
+}
+
+// arm counts an event for one arm of a rollout. First belongs to the attempt:
+// it is set anew when the attempt is younger than it.
+func (it *issue) arm(t Target, arm telemetry.Arm, ev *telemetry.Event) {
+	if it.Arms == nil {
+		it.Arms = map[string]store.ArmCount{}
+	}
+	key := t.Rollout + "/" + arm.String()
+	c := it.Arms[key]
+	if c.First.IsZero() || c.First.Before(t.AttemptAt) {
+		c.First = ev.Received
+	}
+	c.Events++
+	c.Users = it.see(key, ev)
+	it.Arms[key] = c
+}
+
+func (it *issue) see(key string, ev *telemetry.Event) int64 {
+	set := it.users[key]
+	if set == nil {
+		set = new(stats.Set)
+		it.users[key] = set
+	}
+	if ev.User != "" {
+		set.Add(userHash(ev.User))
+	}
+	return set.Count()
+}
+
+// collect moves changed issues and samples into the batch.
+func (s *issues) collect(b *batch) error {
+	for _, it := range s.dirty {
+		it.dirty = false
+		state := issueState{}
+		if len(it.State) > 0 {
+			if err := json.Unmarshal(it.State, &state); err != nil {
+				return fmt.Errorf("%w: issue %s: %w", errCell, it.ID, err)
+			}
+		}
+		state.Users = make(map[string][]byte, len(it.users))
+		for k, set := range it.users {
+			data, err := set.MarshalBinary()
+			if err != nil {
+				return fmt.Errorf("encode users of issue %s: %w", it.ID, err)
+			}
+			state.Users[k] = data
+		}
+		raw, err := json.Marshal(state)
+		if err != nil {
+			return fmt.Errorf("encode issue %s: %w", it.ID, err)
+		}
+		it.State = raw
+		out := it.Issue
+		out.Arms = make(map[string]store.ArmCount, len(it.Arms))
+		for k, v := range it.Arms {
+			out.Arms[k] = v
+		}
+		b.Issues = append(b.Issues, out)
+	}
+	b.Samples = append(b.Samples, s.samples...)
+	s.dirty, s.samples = s.dirty[:0], nil
+	return nil
+}
+
+type statusChange struct {
+	id, status string
+	err        error
+}
+
+// ErrStatus is returned by SetIssueStatus for a word that is no status.
+var ErrStatus = errors.New("issue status: use unresolved, resolved or ignored")
+
+// SetIssueStatus makes a person's decision about an issue durable. It returns
+// store.ErrNotFound, ErrStatus, or Accept's errors.
+func (e *Engine) SetIssueStatus(ctx context.Context, id, status string) error {
+	if status != "unresolved" && status != "resolved" && status != "ignored" {
+		return fmt.Errorf("%q: %w", status, ErrStatus)
+	}
+	change := &statusChange{id: id, status: status}
+	r := &request{status: change, done: make(chan error, 1)}
+	if err := e.queue.push(r, e.limits.Queue); err != nil {
+		return err
+	}
+	if err := wait(ctx, r); err != nil {
+		return err
+	}
+	return change.err
+}
+
+func (s *issues) setStatus(id, status string) error {
+	it := s.byID[id]
+	if it == nil {
+		return fmt.Errorf("issue %s: %w", id, store.ErrNotFound)
+	}
+	it.Status = status
+	s.change(it)
+	return nil
+}
+
+// newIssues counts the unresolved issues that were first seen in the attempt
+// and whose first event of arm arrived in (from, to].
+func (s *issues) countNew(t Target, arm telemetry.Arm, from, to time.Time) (n int64, last time.Time) {
+	key := t.Rollout + "/" + arm.String()
+	for _, it := range s.byID {
+		c, ok := it.Arms[key]
+		if !ok || it.Status != "unresolved" || it.FirstSeen.Before(t.AttemptAt) || !c.First.After(from) || c.First.After(to) {
+			continue
+		}
+		n++
+		if c.First.After(last) {
+			last = c.First
+		}
+	}
+	return n, last
+}

@@ -1,0 +1,369 @@
+package evidence
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sort"
+
+	"serin/internal/judge"
+	"serin/internal/plan"
+	"serin/internal/stats"
+	"serin/internal/store"
+	"serin/internal/telemetry"
+)
+
+// testState is the sequential-test data of one compared metric for the
+// current attempt. Cells follow from the user rows and blocks from the minute
+// cells, so a restart finds them again.
+type testState struct {
+	cells map[cellOf]*[2]int64 // new, old
+	stage int
+	// Raw events of the current stage, and the sums of the design effect.
+	events    [2]int64
+	squares   float64 // Σ x² over users, x = events of the stage
+	blocks    []stats.Block
+	shifted   map[int][]stats.Block
+	control   *stats.Sketch // control's loads of all closed blocks
+	threshold int           // bucket of its quantile
+	ready     bool          // threshold is known
+	through   int64         // blocks that began before this, Unix ms, are closed
+	// Sums over control's users: loads n and loads above the threshold x.
+	sumN, sumX, sumNN, sumNX, sumXX float64
+}
+
+type cellOf struct{ interval, last int }
+
+func (r *rollout) testOf(metric string) *testState {
+	t := r.tests[metric]
+	if t == nil {
+		t = &testState{cells: map[cellOf]*[2]int64{}, stage: r.target.Stage, shifted: map[int][]stats.Block{}, control: new(stats.Sketch)}
+		r.tests[metric] = t
+	}
+	return t
+}
+
+// rebuildTests computes the tests again from users and cells.
+func (r *rollout) rebuildTests() {
+	clear(r.tests)
+	for _, d := range r.defs {
+		if !d.compared {
+			continue
+		}
+		t := r.testOf(d.m.Name)
+		for _, u := range r.users[d.m.Name] {
+			t.loadsOf(u, 1)
+			if u.attempt != r.target.Attempt {
+				continue
+			}
+			last := -1
+			for _, c := range u.counted {
+				t.affected(c, last)
+				last = c.stage
+			}
+			if last == r.target.Stage && last >= 0 {
+				t.events[side(u.counted[len(u.counted)-1].arm)] += u.events
+				t.squares += float64(u.events) * float64(u.events)
+			}
+		}
+	}
+}
+
+// newStage starts the companion's counts anew when the stage has changed.
+func (r *rollout) newStage() {
+	for _, t := range r.tests {
+		if t.stage != r.target.Stage {
+			t.stage, t.events, t.squares = r.target.Stage, [2]int64{}, 0
+		}
+	}
+}
+
+func side(a telemetry.Arm) int {
+	if a == telemetry.New {
+		return 0
+	}
+	return 1
+}
+
+func (t *testState) affected(c countedIn, last int) {
+	k := cellOf{c.interval, last}
+	if t.cells[k] == nil {
+		t.cells[k] = new([2]int64)
+	}
+	t.cells[k][side(c.arm)]++
+}
+
+// loadsOf adds (sign 1) or takes away (-1) a control user's loads.
+func (t *testState) loadsOf(u *userRow, sign float64) {
+	n, x := float64(u.loads), float64(u.above)
+	t.sumN += sign * n
+	t.sumX += sign * x
+	t.sumNN += sign * n * n
+	t.sumNX += sign * n * x
+	t.sumXX += sign * x * x
+}
+
+// test notes an event of an assigned user for the sequential tests.
+func (x *adder) test(d *definition, s sample) {
+	r := x.r
+	if !d.compared || x.name == "" {
+		return
+	}
+	t := r.testOf(d.m.Name)
+	switch d.m.Kind {
+	case plan.Quantile:
+		if x.a.Assigned != telemetry.Old || !t.ready {
+			return
+		}
+		u := r.userRow(d.m.Name, x.name)
+		t.loadsOf(u, -1)
+		u.loads++
+		if stats.Bucket(s.value) > t.threshold {
+			u.above++
+		}
+		t.loadsOf(u, 1)
+		r.slowUsers[u] = rowKey(r, d, x.name)
+	case plan.Count, plan.Users:
+		if !r.target.Active || r.target.Stage < 0 || len(r.target.Intervals) == 0 {
+			return
+		}
+		u := r.userRow(d.m.Name, x.name)
+		if u.attempt != r.target.Attempt {
+			u.attempt, u.counted, u.events = r.target.Attempt, nil, 0
+		}
+		stage := r.target.Stage
+		if last := u.lastStage(); last < stage {
+			c := countedIn{r.interval(), stage, x.a.Assigned}
+			u.counted, u.events = append(u.counted, c), 0
+			t.affected(c, last)
+		}
+		t.squares += float64(2*u.events*s.n + s.n*s.n)
+		u.events += s.n
+		t.events[side(x.a.Assigned)] += s.n
+		r.dirtyUsers[u] = rowKey(r, d, x.name)
+	}
+}
+
+func rowKey(r *rollout, d *definition, user string) store.UserRow {
+	return store.UserRow{Rollout: r.target.Rollout, Metric: d.m.Name, User: user}
+}
+
+// snapshot closes the blocks that are over and returns the test data. now is
+// in Unix ms. The caller holds Engine.mu.
+func (r *rollout) snapshot(metric string, now int64) judge.Tests {
+	var out judge.Tests
+	for _, i := range r.target.Intervals {
+		out.Odds, out.Stage = append(out.Odds, i.Odds), append(out.Stage, i.Stage)
+	}
+	d := r.byName[metric]
+	if d == nil || !d.compared {
+		return out
+	}
+	t, numerator := r.testOf(metric), r.tests[metric]
+	r.close(d, t, now)
+	switch d.m.Kind {
+	case plan.Quantile:
+		out.Shifted = make(map[int][]stats.Block, len(t.shifted))
+		for s, list := range t.shifted {
+			out.Shifted[s] = slices.Clip(list)
+		}
+		out.Phi = t.loadEffect()
+		return out
+	case plan.Ratio:
+		numerator = r.testOf(d.m.Of)
+	}
+	out.Blocks = slices.Clip(t.blocks)
+	for k, n := range numerator.cells {
+		out.Cells = append(out.Cells, stats.UserCell{Interval: k.interval, Last: k.last, New: n[0], Old: n[1]})
+	}
+	slices.SortFunc(out.Cells, func(a, b stats.UserCell) int {
+		return cmp.Or(cmp.Compare(a.Interval, b.Interval), cmp.Compare(a.Last, b.Last))
+	})
+	out.EventsNew, out.EventsOld = numerator.events[0], numerator.events[1]
+	if n := float64(out.EventsNew + out.EventsOld); n > 0 {
+		out.Phi = max(1, numerator.squares/n)
+	}
+	return out
+}
+
+// closeAll closes the blocks of all compared metrics.
+func (r *rollout) closeAll(now int64) {
+	for _, d := range r.defs {
+		if d.compared {
+			r.close(d, r.testOf(d.m.Name), now)
+		}
+	}
+}
+
+func (r *rollout) close(d *definition, t *testState, now int64) {
+	switch d.m.Kind {
+	case plan.Quantile:
+		r.closeBlocks(d, t, now)
+	case plan.Ratio, plan.Computed:
+		r.closeRatio(d, t, now)
+	}
+}
+
+// loadEffect is the design effect of loads: Σ(x − p n)² / (p(1−p) Σ n) over
+// control's users (docs/statistics.md, "Quantiles: deflation"), at least 1.
+func (t *testState) loadEffect() float64 {
+	if t.sumN == 0 || t.sumX == 0 || t.sumX == t.sumN {
+		return 1
+	}
+	p := t.sumX / t.sumN
+	v := (t.sumXX - 2*p*t.sumNX + p*p*t.sumNN) / (p * (1 - p) * t.sumN)
+	if math.IsNaN(v) {
+		return 1
+	}
+	return max(1, v)
+}
+
+// blockKey orders blocks: five minutes of the clock, cut at interval changes.
+type blockKey struct {
+	begin             int64 // Unix ms
+	attempt, interval int
+}
+
+// blockSums is what both arms did in one block.
+type blockSums struct {
+	sketch [2]*stats.Sketch
+	bad, n [2]int64
+}
+
+// blocksFrom groups the cells of a series pair by block, those that began
+// since from and ended by until.
+func (r *rollout) blocksFrom(metric string, from, until int64, visit func(b *blockSums, side int, c *cell), into map[blockKey]*blockSums) {
+	for i, g := range [2]judge.Group{judge.AssignedNew, judge.AssignedOld} {
+		s := r.peek(metric, int(g))
+		if s == nil {
+			continue
+		}
+		at := sort.Search(len(s.hours), func(i int) bool { return (s.hours[i].index+1)*hourMS > from })
+		for _, h := range s.hours[at:] {
+			for _, c := range h.cells {
+				begin := c.start() / blockMS * blockMS
+				if begin < from || begin+blockMS > until {
+					continue
+				}
+				k := blockKey{begin, c.attempt, c.interval}
+				if into[k] == nil {
+					into[k] = &blockSums{}
+				}
+				visit(into[k], i, c)
+			}
+		}
+	}
+}
+
+func sortedBlocks(m map[blockKey]*blockSums) []blockKey {
+	keys := make([]blockKey, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b blockKey) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.attempt, b.attempt), cmp.Compare(a.interval, b.interval))
+	})
+	return keys
+}
+
+// stageOf is the stage of a closed block, false for blocks outside the attempt.
+func (r *rollout) stageOf(k blockKey) (int, bool) {
+	if k.attempt != r.target.Attempt || k.interval < 0 || k.interval >= len(r.target.Intervals) {
+		return 0, false
+	}
+	return r.target.Intervals[k.interval].Stage, true
+}
+
+// closeUpTo notes that blocks up to now are closed: later arrivals count after.
+func (r *rollout) closeUpTo(t *testState, now int64) {
+	t.through = now / blockMS * blockMS
+	r.closed = max(r.closed, t.through-1)
+}
+
+// closeBlocks closes the blocks of a quantile (docs/statistics.md, OddsE):
+// the threshold is the control's quantile over everything before the block.
+func (r *rollout) closeBlocks(d *definition, t *testState, now int64) {
+	if now/blockMS*blockMS <= t.through {
+		return
+	}
+	found := map[blockKey]*blockSums{}
+	r.blocksFrom(d.m.Name, t.through, now, func(b *blockSums, i int, c *cell) {
+		if b.sketch[i] == nil {
+			b.sketch[i] = new(stats.Sketch)
+		}
+		b.sketch[i].Merge(c.sketch)
+	}, found)
+	shifts := judge.Shifts(r.target.Plan, d.m.Name)
+	for _, k := range sortedBlocks(found) {
+		b := found[k]
+		stage, ours := r.stageOf(k)
+		if ours && t.ready {
+			for _, s := range shifts {
+				t.shifted[s] = append(t.shifted[s], stats.Block{
+					Interval: k.interval, Stage: stage,
+					BadNew: b.sketch[0].Above(t.threshold + s), New: b.sketch[0].Count(),
+					BadOld: b.sketch[1].Above(t.threshold), Old: b.sketch[1].Count(),
+				})
+			}
+		}
+		t.control.Merge(b.sketch[1])
+		t.threshold, t.ready = t.control.QuantileBucket(d.m.Q)
+	}
+	r.closeUpTo(t, now)
+}
+
+// closeRatio closes the blocks of a share: bad of all.
+func (r *rollout) closeRatio(d *definition, t *testState, now int64) {
+	if now/blockMS*blockMS <= t.through {
+		return
+	}
+	top, bottom := r.parts(d)
+	if bottom == "" {
+		return
+	}
+	found := map[blockKey]*blockSums{}
+	r.blocksFrom(top, t.through, now, func(b *blockSums, i int, c *cell) { b.bad[i] += c.count }, found)
+	r.blocksFrom(bottom, t.through, now, func(b *blockSums, i int, c *cell) { b.n[i] += c.count }, found)
+	for _, k := range sortedBlocks(found) {
+		stage, ours := r.stageOf(k)
+		if !ours {
+			continue
+		}
+		b := found[k]
+		for i := range b.bad {
+			b.bad[i] = min(b.bad[i], b.n[i])
+			if d.m.UpGood && top != crashSeries {
+				b.bad[i] = b.n[i] - b.bad[i]
+			}
+		}
+		t.blocks = append(t.blocks, stats.Block{Interval: k.interval, Stage: stage, BadNew: b.bad[0], New: b.n[0], BadOld: b.bad[1], Old: b.n[1]})
+	}
+	r.closeUpTo(t, now)
+}
+
+// parts names the series of a share's numerator and denominator.
+func (r *rollout) parts(d *definition) (top, bottom string) {
+	switch {
+	case d.m.Kind == plan.Ratio:
+		return d.m.Of, r.requests(d.m.Per)
+	case d.m.Name == "logins":
+		return d.m.Name, d.m.Name + allSuffix
+	case d.m.Name == "crash_free":
+		return crashSeries, d.m.Name + allSuffix // bad already
+	}
+	return "", ""
+}
+
+// requests is the series of a denominator: page loads stand in for requests
+// where no requests ever arrived.
+func (r *rollout) requests(metric string) string {
+	if metric != "requests" {
+		return metric
+	}
+	for g := range 3 {
+		if s := r.peek(metric, g); s != nil && s.newest != 0 {
+			return metric
+		}
+	}
+	return metric + pagesSuffix
+}

@@ -1,0 +1,162 @@
+package evidence
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"serin/internal/flag"
+	"serin/internal/store"
+	"serin/internal/telemetry"
+)
+
+// The metric names of user rows that are no metric's.
+const (
+	rowMember  = ""
+	rowSession = "~session"
+)
+
+// member is a user who is known to be in a rollout's audience.
+type member struct{ rollout, user string }
+
+func (m member) row() store.UserRow {
+	return store.UserRow{Rollout: m.rollout, Metric: rowMember, User: m.user, Data: []byte{rowVersion}}
+}
+
+// audience is what Evaluated reads of a rollout, without a lock; immutable.
+type audience struct {
+	rollout, by string
+	terms       []flag.Term
+	members     *memberSet
+}
+
+// memberSet is safe for concurrent use: flag evaluations write it.
+type memberSet struct{ users sync.Map }
+
+func newMemberSet() *memberSet { return &memberSet{} }
+
+func (s *memberSet) has(user string) bool { _, ok := s.users.Load(user); return ok }
+
+// add reports whether the user is new.
+func (s *memberSet) add(user string) bool {
+	_, loaded := s.users.LoadOrStore(user, struct{}{})
+	return !loaded
+}
+
+// Evaluated learns from a recorded flag evaluation that a user is in the
+// audience of a watched rollout. It never waits: the membership counts at
+// once and is stored with the next commit. Evaluations that failed teach
+// nothing. server is true when the caller used a server key.
+func (e *Engine) Evaluated(_ context.Context, flagKey string, c flag.Context, v flag.Evaluation, _ bool) {
+	watching := (*e.watched.Load())[flagKey]
+	if len(watching) == 0 || v.Code != "" {
+		return
+	}
+	lookup := telemetry.ContextLookup(c)
+	for _, r := range watching {
+		user, ok := lookup(r.by)
+		if !ok || user == "" || len(r.terms) == 0 || r.members.has(user) {
+			continue
+		}
+		if met, known := telemetry.Meets(r.terms, lookup); !met || !known {
+			continue
+		}
+		if e.queue.pushMember(member{r.rollout, user}) {
+			r.members.add(user)
+		}
+	}
+}
+
+const rowVersion = 1
+
+// userRow is what is remembered of one user and metric.
+type userRow struct {
+	attempt int
+	counted []countedIn // once per stage, in order, of this attempt
+	events  int64       // in the stage counted last
+	loads   int64       // control's loads, all attempts
+	above   int64       // of these, above the threshold of their time
+}
+
+// countedIn says where a user counted as affected.
+type countedIn struct {
+	interval, stage int
+	arm             telemetry.Arm
+}
+
+func (u *userRow) lastStage() int {
+	if n := len(u.counted); n > 0 {
+		return u.counted[n-1].stage
+	}
+	return -1
+}
+
+func (u *userRow) encode() []byte {
+	b := append(make([]byte, 0, 16+4*len(u.counted)), rowVersion)
+	b = binary.AppendUvarint(b, uint64(u.attempt))
+	b = binary.AppendUvarint(b, uint64(len(u.counted)))
+	for _, c := range u.counted {
+		b = binary.AppendUvarint(b, uint64(c.interval))
+		b = binary.AppendUvarint(b, uint64(c.stage))
+		b = append(b, byte(c.arm))
+	}
+	for _, n := range []int64{u.events, u.loads, u.above} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	return b
+}
+
+func decodeUser(data []byte) (*userRow, error) {
+	r := reader{data: data}
+	if v := r.byte(); v != rowVersion && r.err == nil {
+		return nil, fmt.Errorf("%w: version %d of a user row", errCell, v)
+	}
+	u := &userRow{attempt: int(r.uvarint())}
+	u.counted = make([]countedIn, r.length(3))
+	for i := range u.counted {
+		u.counted[i] = countedIn{int(r.uvarint()), int(r.uvarint()), telemetry.Arm(min(r.byte(), byte(telemetry.New)))}
+	}
+	u.events, u.loads, u.above = int64(r.uvarint()), int64(r.uvarint()), int64(r.uvarint())
+	return u, r.err
+}
+
+func (r *rollout) loadUser(row store.UserRow) error {
+	switch row.Metric {
+	case rowMember:
+		r.members.add(row.User)
+		return nil
+	case rowSession:
+		s, err := decodeSession(row.Data)
+		if err != nil {
+			return fmt.Errorf("session: %w", err)
+		}
+		r.sessions[row.User] = s
+		return nil
+	}
+	u, err := decodeUser(row.Data)
+	if err != nil {
+		return fmt.Errorf("user row of %s: %w", row.Metric, err)
+	}
+	r.userMap(row.Metric)[row.User] = u
+	return nil
+}
+
+func (r *rollout) userMap(metric string) map[string]*userRow {
+	m := r.users[metric]
+	if m == nil {
+		m = map[string]*userRow{}
+		r.users[metric] = m
+	}
+	return m
+}
+
+func (r *rollout) userRow(metric, user string) *userRow {
+	m := r.userMap(metric)
+	u := m[user]
+	if u == nil {
+		u = &userRow{attempt: r.target.Attempt}
+		m[user] = u
+	}
+	return u
+}

@@ -1,0 +1,139 @@
+package evidence
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"serin/internal/judge"
+	"serin/internal/plan"
+	"serin/internal/store"
+	"serin/internal/telemetry"
+)
+
+// sourcePrefix begins the keys of values that say a source has delivered.
+const sourcePrefix = "source:"
+
+// pushAge is how old a pushed value may be, where its metric sets no limit.
+const pushAge = 24 * time.Hour
+
+// Push makes a value durable under key; it replaces an older one. The errors
+// are Accept's.
+func (e *Engine) Push(ctx context.Context, key, text string) error {
+	return e.putValue(ctx, store.KeyValue{Key: key, Value: store.Value{Text: text, At: e.clock.Now()}})
+}
+
+// ConfirmOpen notes a person's word that the channel of a source (feedback,
+// survey, usage) is open and was empty so far. The errors are Accept's.
+func (e *Engine) ConfirmOpen(ctx context.Context, source string) error {
+	return e.putValue(ctx, store.KeyValue{Key: sourcePrefix + source, Value: store.Value{Text: "confirmed", At: e.clock.Now()}})
+}
+
+func (e *Engine) putValue(ctx context.Context, kv store.KeyValue) error {
+	r := &request{values: []store.KeyValue{kv}, done: make(chan error, 1)}
+	if err := e.queue.push(r, e.limits.Queue); err != nil {
+		return err
+	}
+	return wait(ctx, r)
+}
+
+// setValue keeps a value and, where a gauge reads it, its history.
+func (e *Engine) setValue(b *batch, kv store.KeyValue) {
+	e.values[kv.Key] = kv.Value
+	b.Values = append(b.Values, kv)
+	v, ok := number(kv.Text)
+	if !ok {
+		return
+	}
+	for _, r := range e.rollouts {
+		for _, d := range r.defs {
+			if d.m.Kind != plan.Gauge || d.m.Of != kv.Key {
+				continue
+			}
+			x := &adder{r: r, b: b, at: toMS(b.now)}
+			x.put(d.m.Name, int(judge.Exposed), sample{at: x.at, n: 1, value: v, measured: true})
+		}
+	}
+}
+
+func valueText(ev *telemetry.Event) string {
+	if ev.Message != "" {
+		return ev.Message
+	}
+	return strconv.FormatFloat(ev.Value, 'f', -1, 64)
+}
+
+// sizeUnits are the units that pushed numbers may carry.
+var sizeUnits = []struct {
+	suffix string
+	factor float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
+	{"%", 0.01}, {"ms", 1}, {"s", 1e3}, {"", 1},
+}
+
+// number reads a pushed value such as 412kB in its metric's unit.
+func number(text string) (float64, bool) {
+	text = strings.TrimSpace(text)
+	for _, u := range sizeUnits {
+		rest, ok := strings.CutSuffix(text, u.suffix)
+		if !ok {
+			continue
+		}
+		if v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64); err == nil {
+			return v * u.factor, true
+		}
+	}
+	return 0, false
+}
+
+// delivered notes the first delivery of a source.
+func (e *Engine) delivered(b *batch, ev *telemetry.Event) {
+	name := ""
+	switch ev.Kind {
+	case telemetry.KindFeedback:
+		name = "feedback"
+	case telemetry.KindSurvey:
+		name = "survey"
+	case telemetry.KindAction:
+		name = "usage"
+	default:
+		return
+	}
+	if v, ok := e.values[sourcePrefix+name]; !ok || v.Text != "delivered" {
+		e.setValue(b, store.KeyValue{Key: sourcePrefix + name, Value: store.Value{Text: "delivered", At: ev.Received}})
+	}
+}
+
+// source is the state of a metric's source at now.
+func (e *Engine) source(m *plan.Metric, now time.Time) judge.Source {
+	s := judge.Source{Name: m.Source, State: judge.Delivering}
+	switch m.Source {
+	case "feedback", "survey", "usage":
+		if _, ok := e.values[sourcePrefix+m.Source]; !ok {
+			s.State = judge.NeverDelivered
+		}
+	case "prometheus", "probe":
+		s.State, s.Error = judge.NeverDelivered, m.Source+" is not built into this server: push the value, or take the rule out"
+	case "push":
+		v, ok := e.values[m.Of]
+		limit := pushAge
+		if m.Over > 0 {
+			limit = m.Over
+		}
+		switch {
+		case !ok:
+			s.State = judge.NeverDelivered
+		case m.Kind != plan.Age && now.Sub(v.At) > limit:
+			s.State, s.Since, s.Error = judge.Failing, v.At.Add(limit), "the last value is too old"
+		}
+	default:
+		if m.Kind == plan.Gauge {
+			if _, ok := e.values[m.Of]; !ok {
+				s.State = judge.NeverDelivered
+			}
+		}
+	}
+	return s
+}

@@ -1,0 +1,296 @@
+package evidence
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"serin/internal/store"
+	"serin/internal/telemetry"
+)
+
+// sealAfter is how long a page load waits for further vitals.
+const sealAfter = 10 * time.Minute
+
+// pageLoad is a page load whose vitals may still come or change. What came
+// with the load, or can be attributed by itself, is counted at once; a newer
+// value takes its place until the load is sealed.
+type pageLoad struct {
+	ID     string           `json:"-"`
+	Due    time.Time        `json:"-"`
+	Load   *telemetry.Event `json:"load,omitempty"` // nil: only vitals came so far
+	Places []place          `json:"places,omitempty"`
+	// Waiting are vitals without a user that came before their load.
+	Waiting *telemetry.Event `json:"waiting,omitempty"`
+	Keys    []string         `json:"keys,omitempty"`
+	dirty   bool
+}
+
+// loads are the unsealed page loads, found by any of their keys.
+type loads struct {
+	byID   map[string]*pageLoad
+	byKey  map[string]*pageLoad
+	dirty  []*pageLoad
+	sealed []string
+	limit  int
+}
+
+func newLoads(limit int) loads {
+	return loads{byID: map[string]*pageLoad{}, byKey: map[string]*pageLoad{}, limit: limit}
+}
+
+// joinKeys are the ids by which records of one page load find each other,
+// best first: the page-load span, the segment, the trace, the vital's own id.
+func joinKeys(e *telemetry.Event) []string {
+	var keys []string
+	for _, k := range [...]struct{ kind, id string }{{"s", e.Segment}, {"s", e.SpanID}, {"t", e.Trace}} {
+		if k.id != "" {
+			keys = append(keys, e.Project+"/"+k.kind+"/"+k.id)
+		}
+	}
+	if len(keys) == 0 && e.Kind == telemetry.KindVital && e.ID != "" {
+		keys = append(keys, e.Project+"/v/"+e.ID)
+	}
+	return keys
+}
+
+func (l *loads) find(keys []string) *pageLoad {
+	for _, k := range keys {
+		if p := l.byKey[k]; p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func (l *loads) put(p *pageLoad) {
+	l.byID[p.ID] = p
+	for _, k := range p.Keys {
+		l.byKey[k] = p
+	}
+}
+
+func (l *loads) change(p *pageLoad) {
+	if !p.dirty {
+		p.dirty = true
+		l.dirty = append(l.dirty, p)
+	}
+}
+
+// obtain finds or makes the page load of keys; nil when there is no room.
+func (l *loads) obtain(keys []string, now time.Time) *pageLoad {
+	if p := l.find(keys); p != nil {
+		for _, k := range keys {
+			if l.byKey[k] == nil {
+				l.byKey[k], p.Keys = p, append(p.Keys, k)
+			}
+		}
+		return p
+	}
+	if len(keys) == 0 || len(l.byID) >= l.limit {
+		return nil
+	}
+	p := &pageLoad{ID: keys[0], Due: now.Add(sealAfter), Keys: keys}
+	l.put(p)
+	return p
+}
+
+// open remembers a page load for the vitals that follow.
+func (l *loads) open(e *telemetry.Event, places []place, now time.Time) {
+	p := l.obtain(joinKeys(e), now)
+	if p == nil {
+		return
+	}
+	p.Load, p.Places, p.Due = contextOf(e), append(p.Places, places...), now.Add(sealAfter)
+	l.change(p)
+}
+
+// contextOf keeps of a page load what attribution of its vitals needs.
+func contextOf(e *telemetry.Event) *telemetry.Event {
+	return &telemetry.Event{
+		Kind: e.Kind, Project: e.Project, User: e.User, Environment: e.Environment, Release: e.Release,
+		Platform: e.Platform, Tags: e.Tags, Flags: e.Flags, Attributes: e.Attributes, Page: e.Page, URL: e.URL, Trace: e.Trace,
+	}
+}
+
+// join fills an event's user, flags and page from its page load, where the
+// event says nothing of its own.
+func (l *loads) join(e *telemetry.Event) *telemetry.Event {
+	if e.Kind == telemetry.KindPage || e.User != "" && (len(e.Flags) > 0 || e.Page != "") {
+		return e
+	}
+	p := l.find(joinKeys(e))
+	if p == nil || p.Load == nil {
+		return e
+	}
+	return fill(e, p.Load)
+}
+
+func fill(e, load *telemetry.Event) *telemetry.Event {
+	out := *e
+	if out.User == "" {
+		out.User = load.User
+	}
+	if len(out.Flags) == 0 && out.User == load.User {
+		out.Flags = load.Flags
+	}
+	if out.Page == "" && out.URL == "" {
+		out.Page, out.URL = load.Page, load.URL
+	}
+	if out.Environment == "" {
+		out.Environment = load.Environment
+	}
+	if len(out.Tags) == 0 && e.Kind == telemetry.KindVital {
+		out.Tags = load.Tags
+	}
+	if len(out.Attributes) == 0 && e.Kind == telemetry.KindVital {
+		out.Attributes = load.Attributes
+	}
+	return &out
+}
+
+// vital counts a web vital: replacing an older value of its load, at once
+// when load or user is known, else when the load is sealed.
+func (e *Engine) vital(b *batch, ev *telemetry.Event) {
+	keys := joinKeys(ev)
+	if ev.ID != "" && e.seen.known(eventHash(ev.Project, sealedPrefix+ev.ID)) {
+		b.count(countVitalLate, 1)
+		return
+	}
+	p := e.loads.obtain(keys, b.now)
+	if p == nil {
+		e.addEverywhere(b, ev)
+		return
+	}
+	e.loads.change(p)
+	if p.Load != nil {
+		ev = fill(ev, p.Load)
+	} else if ev.User == "" {
+		p.Waiting = mergeVital(p.Waiting, ev)
+		return
+	}
+	fresh := e.replaceValues(p, ev)
+	if len(fresh.Measurements) > 0 {
+		p.Places = append(p.Places, e.addEverywhere(b, fresh)...)
+	}
+}
+
+// replaceValues puts newer values in the place of those that were counted and
+// returns the event with only the measurements that are new.
+func (e *Engine) replaceValues(p *pageLoad, ev *telemetry.Event) *telemetry.Event {
+	fresh := *ev
+	fresh.Measurements = make(map[string]float64, len(ev.Measurements))
+	for name, v := range ev.Measurements {
+		replaced := false
+		for i := range p.Places {
+			at := &p.Places[i]
+			if at.Field != "measurements."+name {
+				continue
+			}
+			replaced = true
+			if r := e.rollouts[at.Rollout]; r != nil && at.Value != v {
+				if r.replace(at, v) {
+					at.Value = v
+				}
+			}
+		}
+		if !replaced {
+			fresh.Measurements[name] = v
+		}
+	}
+	return &fresh
+}
+
+// replace changes a counted value in its cell.
+func (r *rollout) replace(at *place, v float64) bool {
+	s := r.peek(at.Metric, at.Group)
+	if s == nil {
+		return false
+	}
+	c := s.replace(at.Minute, at.Attempt, at.Interval, at.Value, v)
+	if c == nil {
+		return false
+	}
+	r.dirtyCells = append(r.dirtyCells, dirtyCell{at.Metric, uint8(at.Group), c})
+	return true
+}
+
+// mergeVital keeps the last value of each vital.
+func mergeVital(old, ev *telemetry.Event) *telemetry.Event {
+	if old == nil {
+		copied := *ev
+		copied.Measurements = make(map[string]float64, len(ev.Measurements))
+		old = &copied
+	}
+	for k, v := range ev.Measurements {
+		old.Measurements[k] = v
+	}
+	return old
+}
+
+// sealedPrefix marks the hashes of vitals whose load is sealed.
+const sealedPrefix = "sealed/"
+
+// seal counts what still waits in page loads that are due, once.
+func (e *Engine) seal(b *batch) {
+	for id, p := range e.loads.byID {
+		if p.Due.After(b.now) {
+			continue
+		}
+		if w := p.Waiting; w != nil {
+			if p.Load != nil {
+				w = fill(w, p.Load)
+			}
+			w.Received = b.now
+			if fresh := e.replaceValues(p, w); len(fresh.Measurements) > 0 {
+				e.addEverywhere(b, fresh)
+			}
+		}
+		for _, k := range p.Keys {
+			if vitalID, ok := vitalOf(k); ok {
+				h := eventHash(vitalID.project, sealedPrefix+vitalID.id)
+				e.seen.add(h, b.now)
+				b.Seen = append(b.Seen, store.Seen{Hash: h, At: b.now})
+			}
+			if e.loads.byKey[k] == p {
+				delete(e.loads.byKey, k)
+			}
+		}
+		delete(e.loads.byID, id)
+		e.loads.sealed = append(e.loads.sealed, id)
+		p.dirty = false
+	}
+}
+
+type projectID struct{ project, id string }
+
+// vitalOf takes a key of the form project/v/id apart.
+func vitalOf(key string) (projectID, bool) {
+	for i := 0; i+2 < len(key); i++ {
+		if key[i] == '/' {
+			if key[i+1] == 'v' && key[i+2] == '/' {
+				return projectID{key[:i], key[i+3:]}, true
+			}
+			return projectID{}, false
+		}
+	}
+	return projectID{}, false
+}
+
+// collect moves changed and sealed page loads into the batch.
+func (l *loads) collect(b *batch) error {
+	for _, p := range l.dirty {
+		if !p.dirty {
+			continue
+		}
+		p.dirty = false
+		data, err := json.Marshal(p)
+		if err != nil {
+			return fmt.Errorf("encode page load %s: %w", p.ID, err)
+		}
+		b.Pending = append(b.Pending, store.Pending{ID: p.ID, Due: p.Due, Data: data})
+	}
+	b.Sealed = append(b.Sealed, l.sealed...)
+	l.dirty, l.sealed = l.dirty[:0], nil
+	return nil
+}
