@@ -1,0 +1,195 @@
+// Package web is the dashboard: pages rendered on the server from the same
+// view structs that the JSON API serves, made live by small ES modules.
+//
+// New returns one handler for
+//
+//	/                              every rollout, or the first steps when there is none
+//	/rollouts/{id}?range=24h       one rollout: stages, charts, gates, actions
+//	/rollouts/{id}/plan            the text of its plan
+//	/rollouts/{id}/journal         its journal and the notices that were sent
+//	/rollouts/{id}/{verb}          confirm page (GET) and the action itself (POST)
+//	/rollouts/{id}/series/{metric} chart data as columns
+//	/login, /logout                sign in with a token, sign out
+//	/static/{hash}/…               files, immutable: the hash covers all of them
+//
+// Every page reads in full without JavaScript and every action is a plain
+// form. No GET changes anything. With JavaScript a page listens to
+// /api/v1/stream, which carries facts and never HTML; on a newer version it
+// fetches "<same URL>?fragment=page" and morphs that element, whose bytes are
+// those of the full page.
+//
+// All pages carry a Content-Security-Policy that allows this origin's files
+// only; there is no inline script and no style attribute. A POST needs a
+// same-origin request and the session's CSRF token. Commands that raise
+// traffic carry the version the person saw and are answered 409 with what
+// changed if it is not the newest; commands that lower traffic carry none.
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"serin/internal/controller"
+	"serin/internal/rollout"
+	"serin/internal/store"
+)
+
+// CookieName is the name of the session cookie. The API accepts the same one.
+const CookieName = "serin_session"
+
+// StreamURL is where pages listen for facts.
+const StreamURL = "/api/v1/stream"
+
+// Rollouts is what the pages show and change. Unknown ids answer an error
+// for which errors.Is(err, store.ErrNotFound) holds.
+type Rollouts interface {
+	Views(ctx context.Context) ([]controller.View, error)
+	View(ctx context.Context, id string) (controller.View, error)
+	// Timeline returns the newest entries, at most limit, in any order.
+	Timeline(ctx context.Context, id string, limit int) ([]controller.Entry, error)
+	// Series returns a metric over (from, to], at most points points a column.
+	Series(ctx context.Context, id, metric string, from, to time.Time, points int) (controller.Series, error)
+	// Do carries out a command; a *rollout.Refusal says why it was not done.
+	Do(ctx context.Context, id string, c rollout.Command) (controller.Result, error)
+	Notices(ctx context.Context, id string, limit int) ([]store.Outgoing, error)
+	PlanSource(ctx context.Context, id string) ([]byte, error)
+}
+
+// Sessions knows who is asking.
+type Sessions interface {
+	// Session returns the person behind a cookie's value; an error means
+	// nobody is signed in.
+	Session(ctx context.Context, cookie string) (Person, error)
+	// SignIn trades a token for a session. An error for which
+	// errors.Is(err, ErrBadToken) holds is the person's mistake.
+	SignIn(ctx context.Context, token string) (cookie string, p Person, err error)
+	SignOut(ctx context.Context, cookie string) error
+	// CSRF returns the token that forms of this session carry.
+	CSRF(cookie string) string
+	CheckCSRF(cookie, token string) bool
+}
+
+// ErrBadToken is returned by Sessions.SignIn for a token that is unknown or expired.
+var ErrBadToken = errors.New("this token is not known or has expired")
+
+// Person is somebody who is signed in.
+type Person struct {
+	Name   string
+	Role   string   // plan role the person acts in; "" = operator
+	May    []string // what that role may do: start, approve, promote, override, …
+	Scopes []string // read, operate, approve, admin
+}
+
+// ConnectInfo is what the first-run page tells a newcomer to type.
+type ConnectInfo struct {
+	URL     string // of this server, "http://localhost:8750"
+	DSN     string // for Sentry SDKs
+	FlagKey string // for OpenFeature SDKs
+	Project string // shown in the sidebar, "" = "serin"
+	Environ string // environment's name, "" = "production"
+}
+
+// Options is everything New needs. Rollouts and Sessions are required.
+type Options struct {
+	Rollouts Rollouts
+	Sessions Sessions
+	Now      func() time.Time // nil = time.Now
+	Logger   *slog.Logger     // nil = discard
+	Version  string
+	Connect  ConnectInfo
+	// PlainHTTP leaves Secure off the session cookie, for servers that are
+	// reached without TLS under a name other than localhost.
+	PlainHTTP bool
+}
+
+// server carries the parts that handlers share. It is immutable after New.
+type server struct {
+	Options
+	static *staticFiles
+	pages  *templates
+	cross  *http.CrossOriginProtection
+}
+
+// New parses the templates and returns the dashboard's handler, which may be
+// used by many goroutines.
+func New(o Options) (http.Handler, error) {
+	if o.Rollouts == nil || o.Sessions == nil {
+		return nil, errors.New("web: Options.Rollouts and Options.Sessions are required")
+	}
+	static, err := newStaticFiles()
+	if err != nil {
+		return nil, err
+	}
+	pages, err := newTemplates()
+	if err != nil {
+		return nil, err
+	}
+	return newServer(o, static, pages).routes(), nil
+}
+
+func newServer(o Options, static *staticFiles, pages *templates) *server {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &server{Options: o, static: static, pages: pages, cross: http.NewCrossOriginProtection()}
+}
+
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /static/", s.static)
+	mux.HandleFunc("GET /login", s.loginPage)
+	mux.HandleFunc("POST /login", s.login)
+	mux.HandleFunc("POST /logout", s.signedIn(s.logout))
+	mux.HandleFunc("GET /{$}", s.signedIn(s.overview))
+	mux.HandleFunc("GET /rollouts", s.signedIn(s.toOverview))
+	mux.HandleFunc("GET /rollouts/{id}", s.signedIn(s.rollout))
+	mux.HandleFunc("GET /rollouts/{id}/plan", s.signedIn(s.planText))
+	mux.HandleFunc("GET /rollouts/{id}/journal", s.signedIn(s.journal))
+	mux.HandleFunc("GET /rollouts/{id}/series/{metric}", s.signedIn(s.series))
+	mux.HandleFunc("GET /rollouts/{id}/{verb}", s.signedIn(s.confirm))
+	mux.HandleFunc("POST /rollouts/{id}/{verb}", s.signedIn(s.act))
+	mux.HandleFunc("/", s.signedIn(s.missing))
+	return s.guard(mux)
+}
+
+// policy is the Content-Security-Policy of every answer.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; " +
+	"img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// maxFormBytes bounds a posted form.
+const maxFormBytes = 64 << 10
+
+// guard sets the headers of every answer, refuses requests of other origins
+// that are no plain reads, and turns a panic into the 500 page.
+func (s *server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cache-Control", "private, no-cache")
+		h.Set("X-Serin-Now", s.Now().UTC().Format(time.RFC3339Nano)) // pages count down by it
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.Logger.Error("page failed", "path", r.URL.Path, "panic", p)
+				s.fail(w, r, errors.New("internal error"))
+			}
+		}()
+		if err := s.cross.Check(r); err != nil {
+			s.problem(w, r, http.StatusForbidden, "This form came from another site",
+				"For your safety serin only accepts forms of its own pages. Open the page here and try again.")
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+		next.ServeHTTP(w, r)
+	})
+}
