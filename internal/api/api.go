@@ -1,0 +1,253 @@
+// Package api is the operator API: JSON under /api/v1 with bearer tokens,
+// described by the OpenAPI document at /api/v1/openapi.json. Errors are
+// problem details (RFC 9457). Every change goes through controller.Do or one
+// of the stores' audited writes; the API decides nothing itself.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"serin/internal/auth"
+	"serin/internal/controller"
+	"serin/internal/flag"
+	"serin/internal/hub"
+	"serin/internal/plan"
+	"serin/internal/rollout"
+	"serin/internal/store"
+	"serin/internal/telemetry"
+)
+
+// Prefix is where the API lives.
+const Prefix = "/api/v1"
+
+// maxBody bounds a request body; plans and flags are small.
+const maxBody = 1 << 20
+
+// Store is the part of the store that the API reads.
+type Store interface {
+	store.Issues
+	store.Audit
+	store.Plans
+	Events(ctx context.Context, issue string, limit int) ([]telemetry.Event, error)
+	Tokens(ctx context.Context) ([]store.Token, error)
+}
+
+// Evidence takes in what people and pipelines report by hand.
+type Evidence interface {
+	Accept(ctx context.Context, events []telemetry.Event) error
+	Push(ctx context.Context, key, value string) error
+	ConfirmOpen(ctx context.Context, source string) error
+	Counters() map[string]int64
+}
+
+// Flags evaluates flags for "why does this user get this".
+type Flags interface{ Current() *flag.Ruleset }
+
+// Sessions lets a signed-in page read the stream and the charts with its cookie.
+type Sessions interface {
+	Principal(r *http.Request) (auth.Principal, bool)
+}
+
+// Options are what the API needs; all but Logger are required.
+type Options struct {
+	Controller *controller.Controller
+	Store      Store
+	Evidence   Evidence
+	Flags      Flags
+	Auth       *auth.Auth
+	Sessions   Sessions
+	Feed       *hub.Feed
+	Now        func() time.Time
+	Logger     *slog.Logger
+	Version    string
+	// Beat is how often the stream says that it lives, in real time; 0 = 5 s.
+	Beat time.Duration
+}
+
+type server struct {
+	Options
+}
+
+// New returns the handler for everything under Prefix.
+func New(o Options) http.Handler {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &server{o}
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("serin", o.Version)
+	config.OpenAPIPath = Prefix + "/openapi"
+	config.DocsPath = ""
+	config.SchemasPath = ""
+	config.CreateHooks = nil
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
+	config.Info.Description = "Progressive delivery: flags, plans, rollouts and what their users really get."
+	api := humago.New(mux, config)
+	api.UseMiddleware(s.authorize(api))
+	s.rollouts(api)
+	s.plans(api)
+	s.flags(api)
+	s.reports(api)
+	s.access(api)
+	mux.HandleFunc("GET "+Prefix+"/stream", s.stream)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		problem(w, http.StatusNotFound, fmt.Sprintf("%s %s is not available: %s/openapi.json lists what is", r.Method, r.URL.Path, Prefix))
+	})
+	return http.MaxBytesHandler(mux, maxBody)
+}
+
+// schemaName keeps types of the same name in different packages apart.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name := huma.DefaultSchemaNamer(t, hint)
+	if path := t.PkgPath(); path != "" && !strings.HasSuffix(path, "/huma/v2") {
+		pkg := path[strings.LastIndexByte(path, '/')+1:]
+		return strings.ToUpper(pkg[:1]) + pkg[1:] + name
+	}
+	return name
+}
+
+type principalKey struct{}
+
+// scopeKey is the operation metadata that names the scope it needs.
+const scopeKey = "scope"
+
+// The scopes, each includes those before it.
+const (
+	read    = auth.Read
+	operate = auth.Operate
+	approve = auth.Approve
+	admin   = auth.Admin
+)
+
+// op describes an operation that needs scope.
+func op(method, path, id string, scope auth.Scope, summary string) huma.Operation {
+	return huma.Operation{Method: method, Path: Prefix + path, OperationID: id, Summary: summary, DefaultStatus: http.StatusOK,
+		Metadata: map[string]any{scopeKey: scope}, Security: []map[string][]string{{"bearer": {}}}}
+}
+
+// raw marks an operation whose body is a file that its own parser checks.
+func raw(o huma.Operation) huma.Operation {
+	o.SkipValidateBody = true
+	return o
+}
+
+// authorize checks the bearer token, or for reads the page's session, against
+// the operation's scope.
+func (s *server) authorize(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		scope, _ := ctx.Operation().Metadata[scopeKey].(auth.Scope)
+		if scope == "" {
+			next(ctx)
+			return
+		}
+		r, _ := humago.Unwrap(ctx)
+		p, status, why := s.principal(r, scope)
+		if status != 0 {
+			_ = huma.WriteErr(api, ctx, status, why)
+			return
+		}
+		next(huma.WithValue(ctx, principalKey{}, p))
+	}
+}
+
+// principal finds who asks; a status other than 0 is the refusal.
+func (s *server) principal(r *http.Request, scope auth.Scope) (auth.Principal, int, string) {
+	bearer := auth.Bearer(r.Header.Get("Authorization"))
+	if bearer == "" {
+		if r.Method == http.MethodGet {
+			if p, ok := s.Sessions.Principal(r); ok && p.Can(scope) {
+				return p, 0, ""
+			}
+		}
+		return auth.Principal{}, http.StatusUnauthorized, "send an operator token: Authorization: Bearer TOKEN (make one with: serin token create)"
+	}
+	p, err := s.Auth.Token(auth.WithAddress(r.Context(), address(r)), bearer)
+	var locked *auth.LockedError
+	switch {
+	case errors.As(err, &locked):
+		return p, http.StatusTooManyRequests, err.Error()
+	case err != nil && !errors.Is(err, auth.ErrUnauthenticated):
+		s.Logger.Error("check token", "err", err)
+		return p, http.StatusServiceUnavailable, "tokens cannot be checked now: serin's log says why"
+	case err != nil:
+		return p, http.StatusUnauthorized, "this token is unknown, expired or revoked: make one with: serin token create"
+	case !p.Can(scope):
+		return p, http.StatusForbidden, fmt.Sprintf("token %q may not do this: it needs scope %s", p.Name, scope)
+	}
+	return p, 0, ""
+}
+
+// address is the client's address without its port.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// who returns the principal of a request that authorize let through.
+func who(ctx context.Context) auth.Principal {
+	p, _ := ctx.Value(principalKey{}).(auth.Principal)
+	return p
+}
+
+// body wraps an answer.
+type body[T any] struct{ Body T }
+
+func ok[T any](v T) *body[T] { return &body[T]{v} }
+
+// fail is the one place where kinds of error become HTTP statuses.
+func (s *server) fail(err error) error {
+	var refusal *rollout.Refusal
+	var problems plan.Problems
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refusal):
+		return huma.NewError(map[rollout.RefusalKind]int{
+			rollout.Barred: http.StatusConflict, rollout.Stale: http.StatusConflict,
+			rollout.Forbidden: http.StatusForbidden, rollout.Missing: http.StatusUnprocessableEntity,
+		}[refusal.Kind], refusal.Why)
+	case errors.As(err, &problems):
+		details := make([]error, len(problems))
+		for i, p := range problems {
+			details[i] = &huma.ErrorDetail{Message: p.String(), Location: fmt.Sprintf("line %d", p.Line)}
+		}
+		return huma.NewError(http.StatusUnprocessableEntity, "the plan has errors: mend them and send it again", details...)
+	case errors.Is(err, store.ErrNotFound):
+		return huma.NewError(http.StatusNotFound, err.Error())
+	case errors.Is(err, store.ErrConflict):
+		return huma.NewError(http.StatusConflict, err.Error()+": read it again and repeat the change on what is there now")
+	case errors.Is(err, store.ErrFull):
+		return huma.NewError(http.StatusInsufficientStorage, "the disk of the data directory is full: nothing was changed; make room and try again")
+	case errors.Is(err, auth.ErrInvalid):
+		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
+	case errors.Is(err, controller.ErrStopped):
+		return huma.NewError(http.StatusServiceUnavailable, err.Error())
+	}
+	s.Logger.Error("operator API", "err", err)
+	return huma.NewError(http.StatusInternalServerError, "serin could not do this: its log says why")
+}
+
+// problem writes a problem document outside of huma.
+func problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"title":%q,"status":%d,"detail":%q}`+"\n", http.StatusText(status), status, detail)
+}

@@ -1,0 +1,166 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"serin/internal/auth"
+	"serin/internal/controller"
+	"serin/internal/flag"
+	"serin/internal/rollout"
+	"serin/internal/store"
+)
+
+// RolloutID is the path of everything about one rollout or issue. It is
+// exported because huma fills only exported embedded fields.
+type RolloutID struct {
+	ID string `path:"id" doc:"rollout id, or a plan's name for its latest"`
+}
+
+type createRollout struct {
+	RawBody []byte `contentType:"application/yaml" doc:"the plan file"`
+}
+
+// command is what a person sends with a verb; each verb reads its own fields.
+type command struct {
+	RolloutID
+	Key  string `header:"Idempotency-Key" doc:"the same key twice is one command"`
+	Body struct {
+		Version  int64    `json:"version,omitempty" doc:"version last seen; raising verbs are refused when it is stale"`
+		Reason   string   `json:"reason,omitempty"`
+		As       string   `json:"as,omitempty" doc:"plan role to act in; the token's own role by default, any role for admins"`
+		To       string   `json:"to,omitempty" doc:"promote, restart: a stage's name; complete: the option chosen"`
+		Percent  *float64 `json:"percent,omitempty" minimum:"0" maximum:"100" doc:"reduce: percent of the audience; left out, the plan's actions.reduce"`
+		Hotfix   bool     `json:"hotfix,omitempty" doc:"reduce: flag off for all, stage kept"`
+		Item     string   `json:"item,omitempty" doc:"complete, reopen, confirm: the item's id or text"`
+		Evidence string   `json:"evidence,omitempty" doc:"complete: a link"`
+		Cause    string   `json:"cause,omitempty" doc:"restart: what was wrong"`
+		Plan     string   `json:"plan,omitempty" doc:"revise: the new plan file"`
+	} `required:"false"`
+}
+
+// verbs are the commands with the scope that each needs. Lowering is open to
+// every operator.
+var verbs = []struct {
+	verb    rollout.Verb
+	scope   auth.Scope
+	summary string
+}{
+	{rollout.Start, operate, "Start a rollout whose checklist is complete"},
+	{rollout.Approve, approve, "Approve the next raise"},
+	{rollout.Accept, approve, "Accept an unknown criterion at the end of bake"},
+	{rollout.Confirm, operate, "Confirm what no metric says"},
+	{rollout.Complete, operate, "Complete a checklist item or task"},
+	{rollout.Reopen, operate, "Reopen a checklist item or task"},
+	{rollout.Promote, approve, "Promote past bake, criteria and window"},
+	{rollout.Pause, operate, "Pause"},
+	{rollout.Resume, operate, "Resume from paused or reduced"},
+	{rollout.Reduce, operate, "Reduce to a lower percentage"},
+	{rollout.Rollback, operate, "Roll back: flag off for everybody, at once"},
+	{rollout.Restart, approve, "Restart after a rollback: a new attempt"},
+	{rollout.Revise, approve, "Revise the plan in flight"},
+	{rollout.Cancel, operate, "Cancel a rollout that has not started or was rolled back"},
+	{rollout.Finish, operate, "Finish the clean-up"},
+}
+
+func (s *server) rollouts(api huma.API) {
+	huma.Register(api, op(http.MethodGet, "/rollouts", "list-rollouts", read, "All rollouts, those that need somebody first"),
+		func(ctx context.Context, _ *struct{}) (*body[[]controller.View], error) {
+			v, err := s.Controller.Views(ctx)
+			return ok(v), s.fail(err)
+		})
+	huma.Register(api, raw(op(http.MethodPost, "/rollouts", "create-rollout", operate, "Create the next rollout of a plan")),
+		func(ctx context.Context, in *createRollout) (*body[controller.Result], error) {
+			r, err := s.Controller.Create(ctx, in.RawBody, who(ctx).Name, "api")
+			return ok(r), s.fail(err)
+		})
+	huma.Register(api, op(http.MethodGet, "/rollouts/{id}", "get-rollout", read, "One rollout"),
+		func(ctx context.Context, in *RolloutID) (*body[controller.View], error) {
+			v, err := s.Controller.View(ctx, in.ID)
+			return ok(v), s.fail(err)
+		})
+	huma.Register(api, op(http.MethodGet, "/rollouts/{id}/journal", "get-journal", read, "A rollout's journal, oldest first"),
+		func(ctx context.Context, in *struct {
+			RolloutID
+			After int64 `query:"after" minimum:"0" doc:"position after which to begin"`
+			Limit int   `query:"limit" minimum:"0" maximum:"10000" default:"1000"`
+		}) (*body[[]rollout.Event], error) {
+			e, err := s.Controller.Journal(ctx, in.ID, in.After, in.Limit)
+			return ok(e), s.fail(err)
+		})
+	huma.Register(api, op(http.MethodGet, "/rollouts/{id}/timeline", "get-timeline", read, "A rollout's journal in words, newest first"),
+		func(ctx context.Context, in *struct {
+			RolloutID
+			Limit int `query:"limit" minimum:"0" maximum:"1000" default:"100"`
+		}) (*body[[]controller.Entry], error) {
+			e, err := s.Controller.Timeline(ctx, in.ID, in.Limit)
+			return ok(e), s.fail(err)
+		})
+	huma.Register(api, op(http.MethodGet, "/rollouts/{id}/notices", "get-notices", read, "Who was told what, newest first"),
+		func(ctx context.Context, in *struct {
+			RolloutID
+			Limit int `query:"limit" minimum:"0" maximum:"1000" default:"100"`
+		}) (*body[[]store.Outgoing], error) {
+			n, err := s.Controller.Notices(ctx, in.ID, in.Limit)
+			return ok(n), s.fail(err)
+		})
+	huma.Register(api, op(http.MethodGet, "/rollouts/{id}/plan", "get-rollout-plan", read, "The plan file in force"),
+		func(ctx context.Context, in *RolloutID) (*huma.StreamResponse, error) {
+			src, err := s.Controller.PlanSource(ctx, in.ID)
+			if err != nil {
+				return nil, s.fail(err)
+			}
+			return &huma.StreamResponse{Body: func(c huma.Context) {
+				c.SetHeader("Content-Type", "application/yaml; charset=utf-8")
+				_, _ = c.BodyWriter().Write(src)
+			}}, nil
+		})
+	huma.Register(api, op(http.MethodGet, "/rollouts/{id}/series/{metric}", "get-series", read, "A metric over time for both arms, at most 600 points"),
+		func(ctx context.Context, in *struct {
+			RolloutID
+			Metric string `path:"metric"`
+			Range  string `query:"range" default:"24h" doc:"how far back, such as 6h or 7d"`
+		}) (*body[controller.Series], error) {
+			span, err := parseRange(in.Range)
+			if err != nil {
+				return nil, huma.NewError(http.StatusUnprocessableEntity, err.Error())
+			}
+			now := s.Now()
+			v, err := s.Controller.Series(ctx, in.ID, in.Metric, now.Add(-span), now, 0)
+			return ok(v), s.fail(err)
+		})
+	for _, v := range verbs {
+		huma.Register(api, op(http.MethodPost, "/rollouts/{id}/"+string(v.verb), string(v.verb)+"-rollout", v.scope, v.summary),
+			func(ctx context.Context, in *command) (*body[controller.Result], error) { return s.do(ctx, v.verb, in) })
+	}
+}
+
+// do carries out one command.
+func (s *server) do(ctx context.Context, verb rollout.Verb, in *command) (*body[controller.Result], error) {
+	p, b := who(ctx), in.Body
+	cmd := rollout.Command{
+		ID: in.Key, Verb: verb, By: p.Name, Via: "api", Reason: b.Reason, Version: b.Version, To: b.To,
+		Percent: -1, Hotfix: b.Hotfix, Item: b.Item, Evidence: b.Evidence, Cause: b.Cause,
+	}
+	if b.Percent != nil {
+		cmd.Percent = flag.Percent(*b.Percent*1000 + 0.5)
+	}
+	actor := controller.Actor{Name: p.Name, Role: p.Role, As: b.As, Admin: p.Can(admin)}
+	if err := s.Controller.Authorize(ctx, in.ID, actor, &cmd); err != nil {
+		return nil, s.fail(err)
+	}
+	if verb == rollout.Revise {
+		r, err := s.Controller.Revise(ctx, in.ID, []byte(b.Plan), cmd)
+		return ok(r), s.fail(err)
+	}
+	r, err := s.Controller.Do(ctx, in.ID, cmd)
+	return ok(r), s.fail(err)
+}
+
+// parseRange reads "6h" or "7d".
+func parseRange(text string) (time.Duration, error) {
+	return controller.ParseRange(text)
+}

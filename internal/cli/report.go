@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"serin/internal/store"
+)
+
+func (a *app) issues() *cobra.Command {
+	var rollout string
+	cmd := &cobra.Command{
+		Use: "issues", Short: "List groups of errors, last seen first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var issues []store.Issue
+			if err := a.get(cmd.Context(), "/issues?"+url.Values{"rollout": {rollout}}.Encode(), &issues); err != nil {
+				return err
+			}
+			return a.print(issues, func(w io.Writer) {
+				if len(issues) == 0 {
+					fmt.Fprintln(w, "no errors were reported yet")
+					return
+				}
+				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+				fmt.Fprintln(t, "ISSUE\tLEVEL\tEVENTS\tUSERS\tLAST SEEN\tTITLE")
+				for _, i := range issues {
+					fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Level, i.Events, i.Users, i.LastSeen.Format(time.DateTime), oneLine(i.Title))
+				}
+				_ = t.Flush()
+			})
+		},
+	}
+	cmd.Flags().StringVar(&rollout, "rollout", "", "only issues with events of this rollout")
+	return cmd
+}
+
+// oneLine makes reported text safe for a terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// recordKinds are the words of the command line for kinds of feedback.
+var recordKinds = map[string]string{"complaint": "complaint", "failure": "failure", "escalation": "escalation",
+	"revert": "revert_request", "critical": "complaint", "praise": "praise"}
+
+func (a *app) record() *cobra.Command {
+	var user, note string
+	cmd := &cobra.Command{
+		Use: "record complaint|failure|escalation|revert|critical|praise", Short: "Record by hand what a user told somebody",
+		Args: cobra.ExactArgs(1), ValidArgs: []string{"complaint", "failure", "escalation", "revert", "critical", "praise"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, ok := recordKinds[args[0]]
+			if !ok {
+				return usageError{fmt.Errorf("%q is no kind: write %s", args[0], strings.Join(cmd.ValidArgs, ", "))}
+			}
+			if note == "" {
+				return usageError{fmt.Errorf("say what was told: --note TEXT")}
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return c.Call(cmd.Context(), http.MethodPost, "/feedback",
+				map[string]any{"kind": kind, "user": user, "message": note, "critical": args[0] == "critical"}, nil)
+		},
+	}
+	cmd.Flags().StringVar(&user, "user", "", "the user's id")
+	cmd.Flags().StringVar(&note, "note", "", "what was told")
+	return cmd
+}
+
+func (a *app) deployed() *cobra.Command {
+	var release, commit string
+	cmd := &cobra.Command{
+		Use: "deployed", Short: "Report a deployment", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if release == "" {
+				return usageError{fmt.Errorf("name it: --release VERSION")}
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return c.Call(cmd.Context(), http.MethodPost, "/releases", map[string]any{"release": release, "commit": commit}, nil)
+		},
+	}
+	cmd.Flags().StringVar(&release, "release", "", "release name")
+	cmd.Flags().StringVar(&commit, "commit", "", "commit that was deployed")
+	return cmd
+}
+
+func (a *app) push() *cobra.Command {
+	return &cobra.Command{
+		Use: "push NAME=VALUE...", Short: "Push values from a pipeline, such as ci=pass", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			values := map[string]string{}
+			for _, arg := range args {
+				k, v, ok := strings.Cut(arg, "=")
+				if !ok || k == "" {
+					return usageError{fmt.Errorf("%q: write NAME=VALUE", arg)}
+				}
+				values[k] = v
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return c.Call(cmd.Context(), http.MethodPost, "/values", values, nil)
+		},
+	}
+}
+
+func (a *app) audit() *cobra.Command {
+	var target string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "audit", Short: "Print who changed what, newest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var entries []store.AuditEntry
+			q := url.Values{"target": {target}, "limit": {strconv.Itoa(limit)}}
+			if err := a.get(cmd.Context(), "/audit?"+q.Encode(), &entries); err != nil {
+				return err
+			}
+			return a.print(entries, func(w io.Writer) {
+				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+				fmt.Fprintln(t, "WHEN\tWHO\tVIA\tDID\tTO\tREASON")
+				for _, e := range entries {
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", e.At.Format(time.DateTime), e.Who, e.Via, e.Verb, e.Target, oneLine(e.Reason))
+				}
+				_ = t.Flush()
+			})
+		},
+	}
+	cmd.Flags().StringVar(&target, "target", "", `such as "rollout demo-1" or "flag x"`)
+	cmd.Flags().IntVar(&limit, "limit", 100, "most entries")
+	return cmd
+}
+
+func (a *app) tokenCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Short: "Manage operator tokens and publishable keys"}
+	cmd.AddCommand(a.tokenList(), a.tokenCreate(), a.tokenRevoke())
+	return cmd
+}
+
+func (a *app) tokenList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List tokens and keys", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var tokens []store.Token
+			if err := a.get(cmd.Context(), "/tokens", &tokens); err != nil {
+				return err
+			}
+			return a.print(tokens, func(w io.Writer) {
+				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+				fmt.Fprintln(t, "ID\tNAME\tKIND\tSCOPES\tROLE\tKEY")
+				for _, k := range tokens {
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.Kind, strings.Join(k.Scopes, ","), k.Role, k.Public)
+				}
+				_ = t.Flush()
+			})
+		},
+	}
+}
+
+func (a *app) tokenCreate() *cobra.Command {
+	var kind, role, environment, person string
+	var scopes, origins []string
+	var ttl time.Duration
+	cmd := &cobra.Command{
+		Use: "create NAME", Short: "Create a token or key; a secret is shown once", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			body := map[string]any{"name": args[0], "kind": kind, "role": role, "scopes": scopes, "environment": environment, "origins": origins,
+				"person": person, "ttl_seconds": int64(ttl.Seconds())}
+			if kind != "operator" && kind != "sign-in" {
+				delete(body, "scopes")
+			}
+			var out struct {
+				store.Token
+				Secret string `json:"secret,omitempty"`
+			}
+			if err := c.Call(cmd.Context(), http.MethodPost, "/tokens", body, &out); err != nil {
+				return err
+			}
+			return a.print(out, func(w io.Writer) {
+				secret := out.Secret
+				if secret == "" {
+					secret = out.Public
+				}
+				if kind == "sign-in" {
+					secret = c.url + "/login?token=" + url.QueryEscape(secret)
+				}
+				fmt.Fprintln(w, secret)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&kind, "kind", "operator", "operator, ingest (telemetry of pages), flags (flags of pages), flags-server, sign-in (a link, once)")
+	f.StringVar(&person, "person", "", "who the token or link is for")
+	f.StringVar(&role, "role", "", "plan role the bearer acts in")
+	f.StringSliceVar(&scopes, "scope", []string{"read"}, "read, operate, approve, admin; each includes those before it")
+	f.StringVar(&environment, "environment", "", "environment the key is bound to")
+	f.StringSliceVar(&origins, "origin", nil, "allowed origins of a publishable key")
+	f.DurationVar(&ttl, "ttl", 0, "how long it lives (0: until revoked)")
+	return cmd
+}
+
+func (a *app) tokenRevoke() *cobra.Command {
+	return &cobra.Command{
+		Use: "revoke ID", Short: "Revoke a token or key", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return c.Call(cmd.Context(), http.MethodDelete, "/tokens/"+url.PathEscape(args[0]), nil, nil)
+		},
+	}
+}

@@ -1,0 +1,277 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"serin/internal/controller"
+	"serin/internal/flag"
+	"serin/internal/judge"
+	"serin/internal/rollout"
+)
+
+func (a *app) rollout() *cobra.Command {
+	cmd := &cobra.Command{Use: "rollout", Short: "Create, watch and steer rollouts"}
+	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal())
+	for _, v := range steering {
+		cmd.AddCommand(a.rolloutVerb(v))
+	}
+	return cmd
+}
+
+// steer is one verb of the command line.
+type steer struct {
+	verb  rollout.Verb
+	short string
+	item  string // name of a second argument, "" = none
+	flags []string
+}
+
+// steering lists the verbs, the same words as on buttons, in the API and in the journal.
+var steering = []steer{
+	{rollout.Start, "Start it: the checklist must be complete", "", nil},
+	{rollout.Approve, "Approve the next raise", "", nil},
+	{rollout.Accept, "Accept an unknown criterion at the end of bake", "", nil},
+	{rollout.Confirm, "Confirm what no metric says", "TEXT", nil},
+	{rollout.Complete, "Complete a checklist item or task", "ITEM", []string{"evidence", "choice"}},
+	{rollout.Reopen, "Reopen a checklist item or task", "ITEM", nil},
+	{rollout.Promote, "Promote past bake, criteria and window, with a reason", "", []string{"to"}},
+	{rollout.Pause, "Pause: traffic stays, nothing rises", "", nil},
+	{rollout.Resume, "Resume from paused or reduced", "", nil},
+	{rollout.Reduce, "Reduce to a lower percentage", "", []string{"percent", "hotfix"}},
+	{rollout.Rollback, "Roll back: flag off for everybody, at once", "", nil},
+	{rollout.Restart, "Restart after a rollback: a new attempt", "", []string{"to", "cause"}},
+	{rollout.Revise, "Revise the plan in flight", "", []string{"plan"}},
+	{rollout.Cancel, "Cancel before the start or after a rollback", "", nil},
+	{rollout.Finish, "Finish the clean-up", "", nil},
+}
+
+func (a *app) rolloutVerb(s steer) *cobra.Command {
+	var reason, as, to, percent, evidence, choice, cause, file, key string
+	var hotfix bool
+	var version int64
+	use, n := string(s.verb)+" ROLLOUT", 1
+	if s.item != "" {
+		use, n = use+" "+s.item, 2
+	}
+	cmd := &cobra.Command{Use: use, Short: s.short, Args: cobra.ExactArgs(n)}
+	f := cmd.Flags()
+	f.StringVar(&reason, "reason", "", "why, for the journal")
+	f.StringVar(&as, "as", "", "plan role to act in (default: the token's)")
+	f.StringVar(&key, "key", "", "idempotency key: the same key twice is one command")
+	if !s.verb.Lowers() {
+		f.Int64Var(&version, "version", 0, "version last seen; the command is refused when it is stale")
+	}
+	for _, name := range s.flags {
+		switch name {
+		case "to":
+			f.StringVar(&to, "to", "", "stage")
+		case "percent":
+			f.StringVar(&percent, "to", "", "percentage, such as 1%")
+		case "hotfix":
+			f.BoolVar(&hotfix, "hotfix", false, "flag off for all, stage kept: resume wants a new release")
+		case "evidence":
+			f.StringVar(&evidence, "evidence", "", "link to the evidence")
+		case "choice":
+			f.StringVar(&choice, "choose", "", "option chosen")
+		case "cause":
+			f.StringVar(&cause, "cause", "", "what was wrong and is mended")
+		case "plan":
+			f.StringVar(&file, "plan", "", "the new plan file")
+		}
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		body := map[string]any{"reason": reason, "as": as, "version": version, "to": to, "hotfix": hotfix, "evidence": evidence, "cause": cause}
+		if choice != "" {
+			body["to"] = choice
+		}
+		if n == 2 {
+			body["item"] = args[1]
+		}
+		if percent != "" {
+			p, err := flag.ParsePercent(percent)
+			if err != nil {
+				return usageError{err}
+			}
+			body["percent"] = float64(p) / 1000
+		}
+		if s.verb == rollout.Revise {
+			source, err := os.ReadFile(file)
+			if err != nil {
+				return usageError{fmt.Errorf("--plan: %w", err)}
+			}
+			body["plan"] = string(source)
+		}
+		var res controller.Result
+		if err := a.command(cmd.Context(), args[0], s.verb, key, body, &res); err != nil {
+			return err
+		}
+		return a.print(res, func(w io.Writer) { printResult(w, res) })
+	}
+	return cmd
+}
+
+// command sends one verb.
+func (a *app) command(ctx context.Context, id string, verb rollout.Verb, key string, body map[string]any, out *controller.Result) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	if key != "" {
+		c.http.Transport = keyed{key}
+	}
+	return c.Call(ctx, http.MethodPost, "/rollouts/"+url.PathEscape(id)+"/"+string(verb), body, out)
+}
+
+// keyed adds the idempotency key.
+type keyed struct{ key string }
+
+func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Idempotency-Key", k.key)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func printResult(w io.Writer, r controller.Result) {
+	for _, e := range r.Events {
+		fmt.Fprintf(w, "%d  %s  %s\n", e.Pos, e.At.Format(time.DateTime), e.Type)
+	}
+	fmt.Fprintf(w, "%s is %s at %s, version %d\n", r.State.ID, r.State.Status, r.State.Exposure, r.State.Version)
+}
+
+func (a *app) rolloutCreate() *cobra.Command {
+	return &cobra.Command{
+		Use: "create PLAN", Short: "Create the next rollout of a plan file, in preflight", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			source, err := a.readPlan(args[0])
+			if err != nil {
+				return err
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			var res controller.Result
+			if err := c.Call(cmd.Context(), http.MethodPost, "/rollouts", source, &res); err != nil {
+				return err
+			}
+			return a.print(res, func(w io.Writer) { printResult(w, res) })
+		},
+	}
+}
+
+func (a *app) rolloutList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List rollouts, those that need somebody first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var views []controller.View
+			if err := a.get(cmd.Context(), "/rollouts", &views); err != nil {
+				return err
+			}
+			return a.print(views, func(w io.Writer) {
+				if len(views) == 0 {
+					fmt.Fprintln(w, "no rollouts yet: serin rollout create PLAN")
+					return
+				}
+				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+				fmt.Fprintln(t, "ROLLOUT\tSTATE\tSTAGE\tTRAFFIC\tWAITS FOR")
+				for _, v := range views {
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s%%\t%s\n", v.ID, v.State.Status, stageName(v), strconv.FormatFloat(v.Exposure, 'f', -1, 64), waits(v))
+				}
+				_ = t.Flush()
+			})
+		},
+	}
+}
+
+func stageName(v controller.View) string {
+	if v.State.Stage < len(v.Stages) && v.State.Attempt > 0 {
+		return v.Stages[v.State.Stage].Name
+	}
+	return "-"
+}
+
+func waits(v controller.View) string {
+	if len(v.Waiting) == 0 {
+		return "-"
+	}
+	return v.Waiting[0].Text
+}
+
+// get reads one path of the API.
+func (a *app) get(ctx context.Context, path string, out any) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	return c.Call(ctx, http.MethodGet, path, nil, out)
+}
+
+func (a *app) rolloutGet() *cobra.Command {
+	return &cobra.Command{
+		Use: "get ROLLOUT", Short: "Show where a rollout is, what it waits for and its rules", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var v controller.View
+			if err := a.get(cmd.Context(), "/rollouts/"+url.PathEscape(args[0]), &v); err != nil {
+				return err
+			}
+			return a.print(v, func(w io.Writer) { printView(w, v) })
+		},
+	}
+}
+
+func printView(w io.Writer, v controller.View) {
+	fmt.Fprintf(w, "%s  %s\n", v.ID, v.Title)
+	fmt.Fprintf(w, "%s at %s%%, stage %s, attempt %d, version %d\n", v.State.Status, strconv.FormatFloat(v.Exposure, 'f', -1, 64), stageName(v), v.State.Attempt, v.Version)
+	for _, x := range v.Waiting {
+		fmt.Fprintf(w, "waits for %s\n", x.Text)
+	}
+	for _, it := range append(append(append([]controller.ItemView{}, v.Checklist...), v.Before...), v.Confirm...) {
+		if !it.Done {
+			fmt.Fprintf(w, "open: %s (%s)\n", it.Do, strings.TrimSpace(it.ID+" "+it.By))
+		}
+	}
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	rules := func(name string, list []judge.Verdict) {
+		for _, d := range list {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", name, d.Status, d.Rule, d.Why)
+		}
+	}
+	rules("proceed", v.Proceed)
+	rules("rollback", v.Rollback)
+	rules("reduce", v.Reduce)
+	_ = t.Flush()
+}
+
+func (a *app) rolloutJournal() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use: "journal ROLLOUT", Short: "Print what happened, newest first", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var entries []controller.Entry
+			if err := a.get(cmd.Context(), "/rollouts/"+url.PathEscape(args[0])+"/timeline?limit="+strconv.Itoa(limit), &entries); err != nil {
+				return err
+			}
+			return a.print(entries, func(w io.Writer) {
+				for _, e := range entries {
+					fmt.Fprintf(w, "%s  %s\n", e.At.Format(time.DateTime), e.Title)
+					if e.Text != "" {
+						fmt.Fprintf(w, "    %s\n", e.Text)
+					}
+				}
+			})
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 100, "most entries")
+	return cmd
+}

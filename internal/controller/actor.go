@@ -1,0 +1,98 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"serin/internal/plan"
+	"serin/internal/rollout"
+)
+
+// Actor is who sends a command.
+type Actor struct {
+	Name  string
+	Role  string // the plan role of the person or token; "" = none
+	As    string // the role asked for; "" = Role
+	Admin bool   // may act in any role; every use is journalled with the name
+}
+
+// Authorize fills in the role that the actor acts in and what it may do in
+// the rollout's plan. The state machine decides whether that is enough.
+func (c *Controller) Authorize(_ context.Context, id string, a Actor, cmd *rollout.Command) error {
+	w, err := c.find(id)
+	if err != nil {
+		return err
+	}
+	p, s := w.inForce.Load(), w.view.Load().State
+	cmd.By = a.Name
+	cmd.Role = a.Role
+	if a.As != "" && a.As != a.Role {
+		if !a.Admin {
+			return &rollout.Refusal{Kind: rollout.Forbidden, Why: fmt.Sprintf("%s has no role %s: ask an admin for it", a.Name, a.As)}
+		}
+		cmd.Role = a.As
+	}
+	if cmd.Role == "" && a.Admin {
+		cmd.Role = adminRole(p, s, cmd.Verb)
+	}
+	if r, ok := p.Role(cmd.Role); ok {
+		cmd.May = r.May
+	} else if cmd.Role != "" && len(p.Roles) > 0 && a.As != "" {
+		return &rollout.Refusal{Kind: rollout.Missing, Why: fmt.Sprintf("plan %s has no role %q: its roles are %s", p.Name, cmd.Role, roleNames(p))}
+	}
+	return nil
+}
+
+// adminRole is the role that an admin who names none acts in: the one the
+// next approval asks for, else the first that may do the verb.
+func adminRole(p *plan.Plan, s rollout.State, verb rollout.Verb) string {
+	if verb == rollout.Approve || verb == rollout.Promote {
+		if next := s.Stage + 1; next < len(p.Stages) && len(p.Stages[next].Approve) > 0 {
+			return p.Stages[next].Approve[0]
+		}
+	}
+	for _, r := range p.Roles {
+		for _, m := range r.May {
+			if m == right(verb) {
+				return r.Name
+			}
+		}
+	}
+	return ""
+}
+
+// right is the word of roles.may that a verb needs.
+func right(v rollout.Verb) string {
+	switch v {
+	case rollout.Cancel, rollout.Finish:
+		return "start"
+	case rollout.Confirm:
+		return "approve"
+	case rollout.Promote:
+		return "override"
+	}
+	return string(v)
+}
+
+func roleNames(p *plan.Plan) string {
+	names := make([]string, len(p.Roles))
+	for i, r := range p.Roles {
+		names[i] = r.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// ParseRange reads how far back a chart looks, such as 6h or 7d.
+func ParseRange(text string) (time.Duration, error) {
+	if n := len(text); n > 1 {
+		count, err := strconv.Atoi(text[:n-1])
+		unit := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}[text[n-1]]
+		if err == nil && count > 0 && unit > 0 && count <= int(chartSpan/unit) {
+			return time.Duration(count) * unit, nil
+		}
+	}
+	return 0, fmt.Errorf("range %q: write a number and m, h, d or w, at most 90d, such as 24h", text)
+}

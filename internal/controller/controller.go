@@ -1,0 +1,379 @@
+// Package controller carries decisions out. One goroutine owns one rollout:
+// it gathers evidence, lets judge and rollout decide, commits journal, state,
+// flag and notices in one transaction, and only then publishes the flag,
+// tells live pages and wakes the outbox.
+//
+// Do is the one way to change a rollout: web button, CLI, API, timer and
+// verdict all end there or in the same step. The Flags part guards hand edits
+// of flags that a rollout owns, and the Courier delivers the outbox.
+//
+// It stores rollouts, flags and notices through store.Rollouts, store.Flags,
+// store.Plans and store.Outbox; it keeps nothing durable of its own. Its
+// knowledge comes from the rollout state machine (docs/formats/journal.md).
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"serin/internal/clock"
+	"serin/internal/flag"
+	"serin/internal/judge"
+	"serin/internal/plan"
+	"serin/internal/rollout"
+	"serin/internal/store"
+)
+
+// Tick is how often a rollout is judged when nothing arrives, in server time.
+const Tick = time.Minute
+
+// arrivalGap is the least real time between two judgements that arrivals
+// cause, so that a storm of errors cannot keep a core busy with judging.
+const arrivalGap = 25 * time.Millisecond
+
+// Store is the part of the store that the controller needs.
+type Store interface {
+	store.Rollouts
+	store.Flags
+	store.Plans
+	store.Outbox
+	store.Audit
+}
+
+// Evidence is what the controller needs of the evidence engine.
+type Evidence interface {
+	// Watch begins or updates the evidence of a rollout.
+	Watch(w Watch) error
+	// Forget ends it.
+	Forget(rollout string)
+	// View is a consistent view for the judge as of now.
+	View(rollout string) (judge.Evidence, error)
+	// Series is a metric over time by assigned arm, at most points values.
+	Series(rollout, metric string, from, to time.Time, points int) ([]Point, error)
+}
+
+// Watch tells the evidence engine where a rollout stands.
+type Watch struct {
+	Rollout                       string
+	Plan                          *plan.Plan
+	Split                         flag.Split
+	Attempt, Stage                int
+	Active                        bool // exposure may be above 0 in this state
+	Intervals                     []Interval
+	StageAt, AttemptAt, StartedAt time.Time
+}
+
+// Interval is a time of constant shares in an attempt; the last one is open.
+type Interval struct {
+	Attempt, Stage int
+	Odds           float64 // share of new / share of old
+	From           time.Time
+}
+
+// Point is one value of a series; a nil arm is a gap.
+type Point struct {
+	T               time.Time
+	Canary, Control *float64
+	N               int64
+}
+
+// Publisher serves flags; hub.Hub is one.
+type Publisher interface{ Publish(rs *flag.Ruleset) }
+
+// Feed tells live pages; hub.Feed is one.
+type Feed interface {
+	Send(event string, data any) int64
+}
+
+// Options are what a Controller needs. Store, Evidence, Publisher, Feed and
+// Clock are required.
+type Options struct {
+	Store     Store
+	Evidence  Evidence
+	Publisher Publisher
+	Feed      Feed
+	Clock     clock.Clock
+	Logger    *slog.Logger
+	Registry  prometheus.Registerer
+	BaseURL   string // for links in notices, "" = none
+	// Fault, when set, is called at the named points of a commit; crash tests
+	// end the process there. Points: "before commit", "after commit",
+	// "after publish", "after send".
+	Fault func(point string)
+}
+
+// Controller owns all rollouts of a server.
+type Controller struct {
+	o       Options
+	log     *slog.Logger
+	flags   *Flags
+	metrics *metrics
+	courier *Courier
+
+	mu      sync.Mutex         // guards the fields below
+	workers map[string]*worker // by rollout id
+	order   []string           // ids, oldest first
+	run     context.Context    // of Run; nil before and after
+	group   sync.WaitGroup
+}
+
+// New loads every rollout and flag from the store and publishes the flags. It
+// starts no goroutine.
+func New(ctx context.Context, o Options) (*Controller, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Fault == nil {
+		o.Fault = func(string) {}
+	}
+	c := &Controller{o: o, log: o.Logger, workers: map[string]*worker{}, metrics: newMetrics(o.Registry)}
+	c.courier = newCourier(o, c.metrics)
+	var err error
+	if c.flags, err = newFlags(ctx, o); err != nil {
+		return nil, err
+	}
+	states, err := o.Store.States(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read rollouts: %w", err)
+	}
+	for _, s := range states {
+		w, err := c.recover(ctx, s)
+		if err != nil {
+			return nil, fmt.Errorf("recover rollout %s: %w", s.ID, err)
+		}
+		c.workers[s.ID] = w
+		c.order = append(c.order, s.ID)
+	}
+	return c, nil
+}
+
+// Flags returns the flag part.
+func (c *Controller) Flags() *Flags { return c.flags }
+
+// Courier returns the part that delivers notices.
+func (c *Controller) Courier() *Courier { return c.courier }
+
+// Run runs every rollout and the courier until ctx ends, and waits for them.
+func (c *Controller) Run(ctx context.Context) error {
+	c.mu.Lock()
+	c.run = ctx
+	for _, id := range c.order {
+		c.start(c.workers[id])
+	}
+	c.mu.Unlock()
+	err := c.courier.Run(ctx)
+	<-ctx.Done()
+	c.mu.Lock()
+	c.run = nil
+	c.mu.Unlock()
+	c.group.Wait()
+	return err
+}
+
+// start runs w; c.mu is held and c.run is set.
+func (c *Controller) start(w *worker) {
+	ctx := c.run
+	c.group.Go(func() { w.loop(ctx) })
+}
+
+// ErrStopped is returned by Do when the server is shutting down.
+var ErrStopped = errors.New("serin is shutting down: try again when it is back")
+
+// Do carries out one command on a rollout and returns when it is durable. The
+// id is a rollout's, or a plan's name for its latest. A *rollout.Refusal says
+// why a command was not done; store.ErrNotFound that there is no such rollout.
+func (c *Controller) Do(ctx context.Context, id string, cmd rollout.Command) (Result, error) {
+	w, err := c.find(id)
+	if err != nil {
+		return Result{}, err
+	}
+	if cmd.Verb == rollout.Start {
+		if err := c.claim(w); err != nil {
+			return Result{}, err
+		}
+	}
+	return w.ask(ctx, request{cmd: &cmd})
+}
+
+// claim refuses to start a rollout whose flag another one owns.
+func (c *Controller) claim(w *worker) error {
+	v := w.view.Load()
+	if owner := c.flags.owner(v.Flag); owner != "" && owner != v.ID {
+		return &rollout.Refusal{Kind: rollout.Barred,
+			Why: fmt.Sprintf("flag %s is owned by rollout %s (E15): finish or cancel that one first", v.Flag, owner)}
+	}
+	return nil
+}
+
+// Arrived tells the controller that an event which a rule counts has become
+// durable: the rollout's rollback rules are judged at once. It never blocks.
+func (c *Controller) Arrived(id string) {
+	c.mu.Lock()
+	w := c.workers[id]
+	c.mu.Unlock()
+	if w != nil {
+		select {
+		case w.arrived <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Create makes the next rollout of a plan, in preflight. The plan must be
+// without lint errors; plan.Problems says what is wrong with it.
+func (c *Controller) Create(ctx context.Context, source []byte, by, via string) (Result, error) {
+	p, err := plan.Parse(source)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := c.flags.fits(p); err != nil {
+		return Result{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.run == nil {
+		return Result{}, ErrStopped
+	}
+	n := 0
+	for _, id := range c.order {
+		w := c.workers[id]
+		if name, k := splitID(id); name == p.Name {
+			n = max(n, k)
+			if v := w.view.Load(); v.State.Status != rollout.Done && v.State.Status != rollout.Cancelled {
+				return Result{}, &rollout.Refusal{Kind: rollout.Barred, Why: fmt.Sprintf(
+					"rollout %s of plan %s is still %s: finish or cancel it, or revise it in flight", id, p.Name, v.State.Status)}
+			}
+		}
+	}
+	now := c.o.Clock.Now()
+	audit := store.AuditEntry{At: now, Who: by, Via: via, Verb: "create", Target: "plan " + p.Name}
+	if _, err := c.o.Store.PutPlan(ctx, p.Name, source, now, audit); err != nil {
+		return Result{}, fmt.Errorf("store plan %s: %w", p.Name, err)
+	}
+	id := fmt.Sprintf("%s-%d", p.Name, n+1)
+	w := c.newWorker(rollout.State{ID: id, Plan: p.Name}, p)
+	res, err := w.step(ctx, &rollout.Command{Verb: rollout.Create, Item: id, By: by, Via: via, PlanHash: p.Hash})
+	if err != nil {
+		return Result{}, err
+	}
+	c.workers[id] = w
+	c.order = append(c.order, id)
+	c.start(w)
+	return res, nil
+}
+
+// Revise gives a rollout a new version of its plan.
+func (c *Controller) Revise(ctx context.Context, id string, source []byte, cmd rollout.Command) (Result, error) {
+	w, err := c.find(id)
+	if err != nil {
+		return Result{}, err
+	}
+	p, err := plan.Parse(source)
+	if err != nil {
+		return Result{}, err
+	}
+	cmd.Verb, cmd.PlanHash = rollout.Revise, p.Hash
+	return w.ask(ctx, request{cmd: &cmd, plan: p})
+}
+
+// find returns the worker of a rollout id or of a plan's latest rollout.
+func (c *Controller) find(id string) (*worker, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.workers[id]; w != nil {
+		return w, nil
+	}
+	for i := len(c.order) - 1; i >= 0; i-- {
+		if name, _ := splitID(c.order[i]); name == id {
+			return c.workers[c.order[i]], nil
+		}
+	}
+	return nil, fmt.Errorf("rollout %q: %w", id, store.ErrNotFound)
+}
+
+// splitID cuts "<plan>-<n>".
+func splitID(id string) (name string, n int) {
+	i := strings.LastIndexByte(id, '-')
+	if i < 0 {
+		return id, 0
+	}
+	n, err := strconv.Atoi(id[i+1:])
+	if err != nil {
+		return id, 0
+	}
+	return id[:i], n
+}
+
+// View returns a rollout as it stands; the id may be a plan's name.
+func (c *Controller) View(_ context.Context, id string) (View, error) {
+	w, err := c.find(id)
+	if err != nil {
+		return View{}, err
+	}
+	return *w.view.Load(), nil
+}
+
+// Views returns every rollout: those that need somebody first, then by the
+// time of the last event, newest first.
+func (c *Controller) Views(context.Context) ([]View, error) {
+	c.mu.Lock()
+	out := make([]View, 0, len(c.order))
+	for _, id := range c.order {
+		out = append(out, *c.workers[id].view.Load())
+	}
+	c.mu.Unlock()
+	sort.SliceStable(out, func(i, j int) bool {
+		if a, b := rank(out[i]), rank(out[j]); a != b {
+			return a < b
+		}
+		return out[i].State.At.After(out[j].State.At)
+	})
+	return out, nil
+}
+
+// rank orders rollouts by how much they need a person.
+func rank(v View) int {
+	switch {
+	case v.State.Status == rollout.Done || v.State.Status == rollout.Cancelled:
+		return 2
+	case v.NeedsPerson():
+		return 0
+	}
+	return 1
+}
+
+// PlanSource returns the plan file of a rollout as it is in force.
+func (c *Controller) PlanSource(ctx context.Context, id string) ([]byte, error) {
+	v, err := c.View(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.o.Store.PlanSource(ctx, v.State.PlanHash)
+}
+
+// Notices lists the notices of a rollout, newest first.
+func (c *Controller) Notices(ctx context.Context, id string, limit int) ([]store.Outgoing, error) {
+	v, err := c.View(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.o.Store.Notices(ctx, v.ID, limit)
+}
+
+// Journal returns the events after a position, oldest first.
+func (c *Controller) Journal(ctx context.Context, id string, after int64, limit int) ([]rollout.Event, error) {
+	v, err := c.View(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.o.Store.Journal(ctx, v.ID, after, limit)
+}

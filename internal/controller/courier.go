@@ -1,0 +1,187 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"serin/internal/clock"
+	"serin/internal/notify"
+	"serin/internal/store"
+)
+
+// Delivery limits. Back-off is real time whatever the server clock's rate:
+// the services live in real time.
+const (
+	firstRetry   = time.Second
+	longestRetry = 5 * time.Minute
+	giveUpAfter  = 24 * time.Hour
+	deliverLimit = 15 * time.Second
+	courierBatch = 100
+)
+
+// Courier delivers the outbox: at least once to the service, with the
+// notice's id as its deduplication key, in order within a channel. A slow
+// channel does not delay another.
+type Courier struct {
+	store   store.Outbox
+	clock   clock.Clock
+	log     *slog.Logger
+	metrics *metrics
+	fault   func(string)
+	wakeup  chan struct{}
+	settled chan string // channels whose round is over
+
+	mu        sync.Mutex // guards notifiers
+	notifiers map[string]notify.Notifier
+}
+
+func newCourier(o Options, m *metrics) *Courier {
+	return &Courier{store: o.Store, clock: o.Clock, log: o.Logger, metrics: m, fault: o.Fault,
+		wakeup: make(chan struct{}, 1), settled: make(chan string), notifiers: map[string]notify.Notifier{}}
+}
+
+// Use sets the notifier of an address scheme, such as "slack" or "webhook",
+// or of one whole address. Addresses of scheme "dashboard" need none: a
+// notice to them is delivered by being stored.
+func (c *Courier) Use(address string, n notify.Notifier) {
+	c.mu.Lock()
+	c.notifiers[address] = n
+	c.mu.Unlock()
+	c.wake()
+}
+
+// Knows reports whether notices to address can be delivered.
+func (c *Courier) Knows(address string) bool {
+	return address == "dashboard" || c.notifier(address) != nil
+}
+
+func (c *Courier) notifier(address string) notify.Notifier {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := c.notifiers[address]; n != nil {
+		return n
+	}
+	scheme, _, _ := strings.Cut(address, ":")
+	return c.notifiers[scheme]
+}
+
+func (c *Courier) wake() {
+	select {
+	case c.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// Run delivers until ctx ends, and waits for deliveries under way.
+func (c *Courier) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	busy := map[string]bool{} // channel address -> a round is under way
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-c.wakeup:
+		case address := <-c.settled:
+			delete(busy, address)
+		}
+		due, err := c.store.Due(ctx, c.clock.Now(), courierBatch)
+		if err != nil && ctx.Err() == nil {
+			c.log.Error("read outbox", "err", err)
+		}
+		for address, round := range byAddress(due) {
+			if busy[address] {
+				continue
+			}
+			busy[address] = true
+			group.Go(func() {
+				c.round(ctx, round)
+				select {
+				case c.settled <- address:
+				case <-ctx.Done():
+				}
+			})
+		}
+		timer.Reset(firstRetry)
+	}
+}
+
+func byAddress(due []store.Outgoing) map[string][]store.Outgoing {
+	out := map[string][]store.Outgoing{}
+	for _, o := range due {
+		out[o.Address] = append(out[o.Address], o)
+	}
+	return out
+}
+
+// round delivers one channel's notices in order and stops at the first that
+// has to wait, so that none overtakes another.
+func (c *Courier) round(ctx context.Context, notices []store.Outgoing) {
+	for _, o := range notices {
+		if ctx.Err() != nil || !c.deliver(ctx, o) {
+			return
+		}
+	}
+}
+
+// deliver tries one notice; false means that it has to be tried again.
+func (c *Courier) deliver(ctx context.Context, o store.Outgoing) bool {
+	err := c.send(ctx, o.Notice)
+	now := c.clock.Now()
+	if err == nil {
+		c.fault("after send")
+		c.metrics.notices.WithLabelValues("delivered").Inc()
+		if err := c.store.Delivered(ctx, o.ID, now); err != nil {
+			c.log.Error("mark notice delivered", "notice", o.ID, "err", err)
+			return false
+		}
+		return true
+	}
+	after, temporary := notify.Temporary(err)
+	var next time.Time
+	if temporary && now.Sub(o.At) < c.scale(giveUpAfter) {
+		next = now.Add(c.scale(max(after, backoff(o.Tries))))
+	}
+	outcome := "retried"
+	if next.IsZero() {
+		outcome = "dead"
+	}
+	c.metrics.notices.WithLabelValues(outcome).Inc()
+	c.log.Warn("deliver notice", "notice", o.ID, "outcome", outcome, "err", err)
+	if err := c.store.Failed(ctx, o.ID, err.Error(), next); err != nil {
+		c.log.Error("note failed notice", "notice", o.ID, "err", err)
+	}
+	return next.IsZero()
+}
+
+func (c *Courier) send(ctx context.Context, n notify.Notice) error {
+	if n.Address == "dashboard" {
+		return nil
+	}
+	to := c.notifier(n.Address)
+	if to == nil {
+		return fmt.Errorf("channel %s: the server has no notifier for %q: configure it and send the notice again", n.Channel, n.Address)
+	}
+	ctx, cancel := context.WithTimeout(ctx, deliverLimit)
+	defer cancel()
+	return to.Deliver(ctx, n)
+}
+
+// scale turns real time into server time.
+func (c *Courier) scale(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * c.clock.Rate())
+}
+
+// backoff doubles from firstRetry to longestRetry with up to a fifth of jitter.
+func backoff(tries int) time.Duration {
+	d := min(firstRetry<<min(tries, 20), longestRetry)
+	return d + time.Duration(rand.Int64N(int64(d)/5))
+}

@@ -1,0 +1,157 @@
+package controller
+
+import (
+	"fmt"
+	"time"
+
+	"serin/internal/flag"
+	"serin/internal/judge"
+	"serin/internal/plan"
+	"serin/internal/rollout"
+)
+
+// judged is one round of verdicts. A nil list was not judged in it.
+type judged struct {
+	rollback, reduce, proceed, checks []judge.Verdict
+}
+
+// merge overlays what a newer round judged.
+func (j judged) merge(n judged) judged {
+	if n.rollback != nil {
+		j.rollback = n.rollback
+	}
+	if n.reduce != nil {
+		j.reduce = n.reduce
+	}
+	if n.proceed != nil {
+		j.proceed, j.checks = n.proceed, n.checks
+	}
+	return j
+}
+
+// odds is share/(1-share) of an exposure.
+func odds(e flag.Percent) float64 {
+	s := float64(e) / float64(flag.Everyone)
+	if s >= 1 {
+		return 1e9 // nobody is left in control: such an interval carries no evidence
+	}
+	return s / (1 - s)
+}
+
+// input gathers what a decision depends on, as of now.
+func (w *worker) input() (rollout.Input, judged, error) {
+	now, mono := w.c.o.Clock.Now(), w.c.o.Clock.Mono()
+	in := rollout.Input{Wall: now, Mono: mono, Fresh: w.fresh}
+	if w.state.Pos == 0 {
+		return in, judged{}, nil
+	}
+	if w.unwatched {
+		w.watch()
+	}
+	ev, err := w.c.o.Evidence.View(w.id)
+	if err != nil {
+		return in, judged{}, fmt.Errorf("read evidence of %s: %w", w.id, err)
+	}
+	in.Data = ev.Data()
+	if d := mono - w.seen; d > 0 && !in.Data.NoData && !w.fresh {
+		w.covered += d
+	}
+	w.seen = mono
+	in.Covered = w.covered
+	var j judged
+	place := w.place(1 - w.state.Spent)
+	if w.state.Exposure > 0 {
+		j.rollback = w.judge(w.plan.Rollback, judge.Guard, place, ev, now)
+		j.reduce = w.judge(w.plan.Reduce, judge.Guard, place, ev, now)
+		in.Rollback, in.Reduce = j.rollback, j.reduce
+	}
+	if w.state.Exposure > 0 && w.state.Status != rollout.Cleanup {
+		j.proceed = w.judge(w.plan.Stages[w.state.Stage].Proceed, judge.Gate, place, ev, now)
+		in.Proceed = j.proceed
+		if _, entry, every := rollout.NextCheck(w.plan, w.state, now); every > 0 {
+			j.checks = w.judge(w.plan.Stages[w.state.Stage].Checks[entry].Expect, judge.Gate, place, ev, now)
+			in.Checks = j.checks
+		}
+	}
+	in.Facts = w.facts(place, ev, now)
+	return in, j, nil
+}
+
+// judge runs the judge and keeps for how long each rule has held.
+func (w *worker) judge(rules []*plan.Rule, use judge.Use, place judge.Place, ev judge.Evidence, now time.Time) []judge.Verdict {
+	if len(rules) == 0 {
+		return []judge.Verdict{}
+	}
+	verdicts, held := judge.Judge(w.plan, rules, use, place, ev, w.held, now)
+	w.held = held
+	return verdicts
+}
+
+// place is where the rollout stands, for the judge.
+func (w *worker) place(budget float64) judge.Place {
+	s := w.state
+	share := float64(s.Exposure) / float64(flag.Everyone)
+	return judge.Place{
+		Stage: s.Stage, Planned: len(w.plan.Stages), Exposure: share, ControlShare: 1 - share,
+		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt,
+		Budget: w.plan.Judge.FalseRollback * budget,
+	}
+}
+
+// facts verifies the checklist items that a machine can: before the start
+// those of preflight, after the last stage those of the clean-up.
+func (w *worker) facts(place judge.Place, ev judge.Evidence, now time.Time) map[string]bool {
+	var tasks []plan.Task
+	switch w.state.Status {
+	case rollout.Preflight:
+		tasks = w.plan.Preflight
+	case rollout.Cleanup:
+		tasks = w.plan.Cleanup.Tasks
+	default:
+		return nil
+	}
+	out := map[string]bool{}
+	for _, t := range tasks {
+		if t.Verify == nil {
+			continue
+		}
+		if holds, known := w.verify(t.Verify, place, ev, now); known {
+			out[t.ID] = holds
+		}
+	}
+	return out
+}
+
+// pushedFresh is how long a pushed fact stays true.
+const pushedFresh = 24 * time.Hour
+
+// verify looks at one fact; known is false for a fact that nobody has told serin yet.
+func (w *worker) verify(f *plan.Fact, place judge.Place, ev judge.Evidence, now time.Time) (holds, known bool) {
+	switch {
+	case f.Rule != nil:
+		v := w.judge([]*plan.Rule{f.Rule}, judge.Gate, place, ev, now)[0]
+		return v.Status == judge.Met, true
+	case f.Name == "flag exists":
+		return w.c.flags.exists(w.plan.Flag.Key), true
+	case f.Name == "role filled":
+		r, ok := w.plan.Role(f.Arg)
+		return ok && r.Who != "", true
+	case f.Name == "incidents closed":
+		for _, i := range w.state.Incidents {
+			if !i.Closed {
+				return false, true
+			}
+		}
+		return true, true
+	}
+	key := f.Name + " " + f.Arg // facts about code come from `serin facts`, as pushed values
+	want := "true"
+	if f.Name == "pushed" {
+		key, want = f.Arg, f.Want
+	}
+	value, at, ok := ev.Pushed(key)
+	if !ok {
+		return false, false
+	}
+	return value == want && now.Sub(at) <= pushedFresh, true
+}

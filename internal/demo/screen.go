@@ -1,0 +1,141 @@
+package demo
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// screen is the terminal: lines that stay, and one status line below them
+// that is written over. With json it prints JSON lines.
+type screen struct {
+	mu     sync.Mutex // guards the fields below
+	w      io.Writer
+	json   bool
+	width  int // of the status line on the screen
+	begin  time.Time
+	lastAt time.Time
+}
+
+// since is how long the demo has run.
+func (s *screen) since() time.Duration {
+	if s.begin.IsZero() {
+		s.begin = time.Now()
+	}
+	return time.Since(s.begin)
+}
+
+func (s *screen) clear() {
+	if s.width > 0 {
+		fmt.Fprintf(s.w, "\r%s\r", strings.Repeat(" ", s.width))
+		s.width = 0
+	}
+}
+
+// line prints one line that stays.
+func (s *screen) line(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := fmt.Sprintf(format, args...)
+	if s.json {
+		s.encode(map[string]any{"type": "info", "text": text})
+		return
+	}
+	s.clear()
+	fmt.Fprintln(s.w, text)
+}
+
+// event prints something that the demo did or saw.
+func (s *screen) event(kind, format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.print(kind, fmt.Sprintf(format, args...))
+}
+
+func (s *screen) print(kind, text string) {
+	at := s.since()
+	if s.json {
+		s.encode(map[string]any{"type": "event", "event": kind, "text": text, "at_ms": milliseconds(at)})
+		return
+	}
+	s.clear()
+	fmt.Fprintf(s.w, "%7.2fs  %-15s %s\n", at.Seconds(), kind, text)
+}
+
+// journal prints a journal entry.
+func (s *screen) journal(e entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.print(e.At.Format("Mon 15:04"), e.Title)
+}
+
+// statusEvery is how often the status line is written.
+const statusEvery = 250 * time.Millisecond
+
+// status writes the status line over the last one.
+func (s *screen) status(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.json || time.Since(s.lastAt) < statusEvery {
+		return
+	}
+	s.lastAt = time.Now()
+	text := fmt.Sprintf("%7.2fs  ", s.since().Seconds()) + fmt.Sprintf(format, args...)
+	s.clear()
+	fmt.Fprint(s.w, text)
+	s.width = len([]rune(text))
+}
+
+// done takes the status line away.
+func (s *screen) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+}
+
+func (s *screen) encode(v any) {
+	_ = json.NewEncoder(s.w).Encode(v) // a closed pipe ends the demo elsewhere
+}
+
+// report prints the timeline of the run, beside what the source plan allowed.
+func (d *demo) report(r Result, end entry) {
+	if d.JSON {
+		d.out.encode(r)
+		return
+	}
+	p := func(format string, args ...any) { d.out.line(format, args...) }
+	p("")
+	if r.Outcome != "rolled_back" {
+		p("The rollout went to the clean-up without a rollback.")
+		p("  events              %d acknowledged by the server as its clients counted, %d found in the evidence", r.EventsAcknowledged, r.EventsCounted)
+		return
+	}
+	p("Rolled back by serin, nobody asked.")
+	p("  rule                %s", r.Rule)
+	if r.Why != "" {
+		p("  evidence            %s", r.Why)
+	}
+	if r.InjectToVerdictMS >= 0 {
+		p("  injected            in stage %s, errors of the new dashboard ×%g", r.Stage, r.Effect)
+		p("  first bad event     %s after that", ms(r.InjectToVerdictMS-r.FirstBadToVerdict))
+		p("  verdict             %s after the injection", ms(r.InjectToVerdictMS))
+	}
+	if r.EventToFlagOffMS >= 0 {
+		p("  flag off            %s after the deciding event, at the first client", ms(r.EventToFlagOffMS))
+		p("  last client         %s after the deciding event; %d were on the new dashboard", ms(r.EventToLastMS), r.ClientsOnNew)
+		p("  the plan by hand    allowed %s for switching the flag off, after a person had noticed", allowed)
+	}
+	p("  admins harmed       %d of %d", r.HarmedUsers, admins)
+	p("  events              %d acknowledged by the server as its clients counted, %d found in the evidence", r.EventsAcknowledged, r.EventsCounted)
+}
+
+// ms is milliseconds for people.
+func ms(v float64) string {
+	if v >= 1000 {
+		return fmt.Sprintf("%.2f s", v/1000)
+	}
+	return fmt.Sprintf("%.0f ms", v)
+}
