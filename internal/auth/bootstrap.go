@@ -60,9 +60,9 @@ func (a *Auth) Bootstrap(ctx context.Context) (c Credentials, first bool, err er
 		secret *string
 		token  NewToken
 	}{
-		{&c.AdminToken, NewToken{ID: "first-admin", Name: "first start", Kind: KindOperator, Scopes: admin}},
+		{&c.AdminToken, NewToken{ID: "first-admin", Name: "admin", Kind: KindOperator, Scopes: admin}},
 		{&c.PublicKey, NewToken{ID: "first-ingest", Name: "project 1", Kind: KindIngest, Project: firstProject}},
-		{&c.FlagKey, NewToken{ID: "first-flags", Name: "first start", Kind: KindFlagsServer}},
+		{&c.FlagKey, NewToken{ID: "first-flags", Name: "server", Kind: KindFlagsServer}},
 		{&c.SignIn, NewToken{ID: "first-sign-in", Name: "first sign-in", Kind: KindSignIn, Scopes: admin, Person: firstPerson, TTL: signInTTL}},
 	} {
 		if *step.secret, _, err = a.create(ctx, by, step.token); err != nil {

@@ -204,7 +204,7 @@ func (a *app) tokenCreate() *cobra.Command {
 					secret = out.Public
 				}
 				if kind == "sign-in" {
-					secret = c.url + "/login?token=" + url.QueryEscape(secret)
+					secret = c.url + "/login#token=" + url.QueryEscape(secret)
 				}
 				fmt.Fprintln(w, secret)
 			})

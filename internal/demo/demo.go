@@ -11,7 +11,6 @@ package demo
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 	"io"
 	"log/slog"
@@ -78,6 +77,13 @@ type Result struct {
 	Seconds            float64 `json:"seconds"`
 }
 
+// How a demo can end.
+const (
+	outcomeRolledBack  = "rolled_back"
+	outcomeCleanup     = "cleanup"
+	outcomeInterrupted = "interrupted"
+)
+
 // Run runs the whole demo and returns how it ended. A cancelled ctx ends it
 // cleanly with the outcome "interrupted".
 func Run(ctx context.Context, o Options) (Result, error) {
@@ -98,6 +104,7 @@ type demo struct {
 	crowd  []*visitor
 	tally  tally
 	http   *http.Client
+	seen   int64 // position of the last journal entry printed
 
 	mu       sync.Mutex // guards the fields below
 	injected time.Time  // zero: not yet
@@ -108,7 +115,7 @@ type demo struct {
 }
 
 func (d *demo) run(ctx context.Context) (Result, error) {
-	res := Result{Type: "result", Outcome: "interrupted", Seed: d.Seed, Effect: d.Effect,
+	res := Result{Type: "result", Outcome: outcomeInterrupted, Seed: d.Seed, Effect: d.Effect,
 		InjectToVerdictMS: -1, FirstBadToVerdict: -1, EventToFlagOffMS: -1, EventToLastMS: -1}
 	d.harmed = map[string]bool{}
 	d.http = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: admins, MaxConnsPerHost: 2 * admins}}
@@ -123,6 +130,10 @@ func (d *demo) run(ctx context.Context) (Result, error) {
 	d.out.line("shop       %s/admin/users?as=admin-017  (the page behind the flag)", d.shop.url)
 
 	team, err := d.team(ctx)
+	if err != nil {
+		return res, d.ended(ctx, err)
+	}
+	before, err := team.counted(ctx) // of an earlier run in the same data directory
 	if err != nil {
 		return res, d.ended(ctx, err)
 	}
@@ -143,9 +154,11 @@ func (d *demo) run(ctx context.Context) (Result, error) {
 	stop()
 	_ = group.Wait()
 	d.leave()
-	if err := d.count(ctx, team, &res); err != nil {
+	now, err := team.counted(ctx)
+	if err != nil {
 		return res, d.ended(ctx, err)
 	}
+	res.EventsAcknowledged, res.EventsCounted = d.tally.total(), now-before
 	res.Seconds = time.Since(d.begin).Seconds()
 	d.report(res, end)
 	return res, nil

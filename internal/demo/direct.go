@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -17,6 +16,8 @@ type entry struct {
 	Rule        string
 	Title, Text string
 	Verdict     *struct{ Why string }
+
+	stage string // name of the stage it happened in
 }
 
 // lookEvery is how often the director and the team look at the rollout.
@@ -31,21 +32,19 @@ func (d *demo) direct(ctx context.Context, t *team) (entry, error) {
 	limit, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	moment := 0.15 + 0.7*d.random.Float64() // share of the stage's bake
-	seen := int64(0)
+	var last entry
 	for {
 		v, err := t.look(limit, d.rollout)
 		if err != nil {
 			return entry{}, err
 		}
-		entries, err := d.news(limit, t, &seen)
-		if err != nil {
+		if err := d.news(limit, t, &last); err != nil {
 			return entry{}, err
 		}
-		for i := range entries {
-			if e := entries[i]; e.Type == "rolled_back" || e.Type == "advanced" && v.ended() && i == len(entries)-1 {
-				d.out.done()
-				return e, nil
-			}
+		if v.ended() {
+			d.out.done()
+			last.stage = v.stage()
+			return last, nil
 		}
 		d.progress(v)
 		if d.Effect > 1 && v.stage() == breakAt && d.injected.IsZero() && v.State.Status == "running" {
@@ -62,21 +61,25 @@ func (d *demo) direct(ctx context.Context, t *team) (entry, error) {
 	}
 }
 
-// news prints what the journal has since the last look, oldest first.
-func (d *demo) news(ctx context.Context, t *team, seen *int64) ([]entry, error) {
+// news prints what the journal has since the last look, oldest first, and
+// remembers the last move in last.
+func (d *demo) news(ctx context.Context, t *team, last *entry) error {
 	var list []entry
 	if err := t.admin.Call(ctx, http.MethodGet, "/rollouts/"+url.PathEscape(d.rollout)+"/timeline?limit=40", nil, &list); err != nil {
-		return nil, err
+		return err
 	}
-	var fresh []entry
 	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Pos > *seen {
-			*seen = list[i].Pos
-			fresh = append(fresh, list[i])
-			d.out.journal(list[i])
+		e := list[i]
+		if e.Pos <= d.seen {
+			continue
+		}
+		d.seen = e.Pos
+		d.out.journal(e)
+		if e.Type == "rolled_back" || e.Type == "advanced" {
+			*last = e
 		}
 	}
-	return fresh, nil
+	return nil
 }
 
 // progress shows where the rollout is, on one line that is written over.
@@ -91,17 +94,11 @@ func (d *demo) progress(v view) {
 // settle measures the rollback: when the deciding event was sent, when the
 // first client and when the last one had the old dashboard back.
 func (d *demo) settle(ctx context.Context, res *Result, end entry) {
-	res.Outcome = map[bool]string{true: "rolled_back", false: "cleanup"}[end.Type == "rolled_back"]
-	res.Stage = strconv.Itoa(end.Stage)
-	if v, err := d.API(d.Admin), error(nil); err == nil {
-		var w view
-		if v.Call(ctx, http.MethodGet, "/rollouts/"+url.PathEscape(d.rollout), nil, &w) == nil && end.Stage < len(w.Stages) {
-			res.Stage = w.Stages[end.Stage].Name
-		}
-	}
+	res.Outcome, res.Stage = outcomeCleanup, end.stage
 	if end.Type != "rolled_back" {
 		return
 	}
+	res.Outcome = outcomeRolledBack
 	res.Rule = end.Rule
 	if end.Verdict != nil {
 		res.Why = end.Verdict.Why

@@ -108,7 +108,7 @@ func (d *demo) report(r Result, end entry) {
 	}
 	p := func(format string, args ...any) { d.out.line(format, args...) }
 	p("")
-	if r.Outcome != "rolled_back" {
+	if r.Outcome != outcomeRolledBack {
 		p("The rollout went to the clean-up without a rollback.")
 		p("  events              %d acknowledged by the server as its clients counted, %d found in the evidence", r.EventsAcknowledged, r.EventsCounted)
 		return

@@ -16,8 +16,13 @@ type Point struct {
 	N               int64     // events of both
 }
 
+// chartShare is the least part of a chart that one of its points looks back
+// over: rates of few events would jump between nothing and everything.
+const chartShare = 24
+
 // Series returns metric over (from, to] in at most points steps (at least a
-// minute each), by assigned arm; where nobody was assigned, the exposed group
+// minute each), each over the time up to it that is a 24th of the whole, or
+// its step where that is longer, by assigned arm; where nobody was assigned, the exposed group
 // stands for the canary. Late events are included at their own time. The
 // error wraps store.ErrNotFound for a rollout or metric that is not known.
 func (e *Engine) Series(rollout, metric string, from, to time.Time, points int) ([]Point, error) {
@@ -35,6 +40,7 @@ func (e *Engine) Series(rollout, metric string, from, to time.Time, points int) 
 		return nil, nil
 	}
 	step := max(to.Sub(from)/time.Duration(points), time.Minute)
+	back := max(step, to.Sub(from)/chartShare)
 	v := &view{e: e, r: r, now: e.clock.Now(), windows: map[windowKey]judge.Window{}}
 	canary := judge.AssignedNew
 	if r.peek(seriesActive, int(judge.AssignedNew)) == nil && r.peek(seriesActive, int(judge.AssignedOld)) == nil || !d.m.User {
@@ -44,10 +50,10 @@ func (e *Engine) Series(rollout, metric string, from, to time.Time, points int) 
 	for at := from; at.Before(to) && len(out) < points; at = at.Add(step) {
 		p := Point{T: at.Add(step)}
 		var n int64
-		p.Canary, n = v.point(d, canary, at, p.T)
+		p.Canary, n = v.point(d, canary, p.T.Add(-back), p.T)
 		p.N = n
 		if d.m.User {
-			p.Control, n = v.point(d, judge.AssignedOld, at, p.T)
+			p.Control, n = v.point(d, judge.AssignedOld, p.T.Add(-back), p.T)
 			p.N += n
 		}
 		out = append(out, p)

@@ -17,7 +17,7 @@ func (l *look) fixed(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 		return v.unknown(CauseEvidence, notBegun)
 	}
 	w := l.ev.Window(r.Metric, Exposed, from, l.now)
-	v.Events, v.Users = sample(w), w.Active
+	v.Events, v.Users = sample(m, w), w.Active
 	switch m.Kind {
 	case plan.Count, plan.Users:
 		return l.fixedCount(v, r, m, w, length, text)
@@ -163,7 +163,10 @@ func more(have, want int64, in, length time.Duration) string {
 }
 
 // sample is the number of events, loads or answers in a window.
-func sample(w Window) int64 {
+func sample(m *plan.Metric, w Window) int64 {
+	if m.Kind == plan.Ratio {
+		return int64(w.Sum) // what the share is of
+	}
 	if w.Count == 0 {
 		return w.Sketch.Count()
 	}
@@ -185,7 +188,7 @@ func (l *look) expected(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 		return v.unknown(CauseEvidence, fmt.Sprintf("nothing is expected of %s: no traffic, or capacity.concurrent_at_100 is not given", r.Metric))
 	}
 	w := l.ev.Window(r.Metric, Exposed, from, l.now)
-	v.Events, v.Users = sample(w), w.Active
+	v.Events, v.Users = sample(m, w), w.Active
 	value, ok := l.value(m, w, Exposed, from)
 	if !ok {
 		return v.unknown(CauseEvidence, fmt.Sprintf("no %s was measured %s", r.Metric, text))

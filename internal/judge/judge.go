@@ -4,6 +4,7 @@
 package judge
 
 import (
+	"fmt"
 	"time"
 
 	"serin/internal/plan"
@@ -23,6 +24,21 @@ const (
 
 // String returns "unknown", "met" or "not met".
 func (s Status) String() string { return [...]string{"unknown", "met", "not met"}[s] }
+
+// MarshalText writes a status as its word, so that journals and answers read
+// "met" and not a number.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *Status) UnmarshalText(text []byte) error {
+	for _, known := range [...]Status{Unknown, Met, NotMet} {
+		if known.String() == string(text) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("verdict status %q is not unknown, met or not met", text)
+}
 
 // Cause says why a verdict is unknown.
 type Cause string
@@ -153,19 +169,20 @@ type Evidence interface {
 
 // Data is the state of the telemetry. The zero value is all well, nothing seen.
 type Data struct {
-	NoData                bool      // not alive, or improbable silence in scope
-	Since                 time.Time // begin of the silence
-	Quiet                 bool      // alive, nobody in scope
-	Last                  time.Time // newest event in scope, zero = none
-	Incomplete            bool      // clients reported loss, or serin refused
-	Unattributed          float64   // share 0..1
-	Unattributable        int64     // number
-	Attributed            int64
-	LossByArm             bool
-	Mismatch              bool    // sample ratio mismatch
-	Conflicts             float64 // share 0..1
-	Exposed, ControlUsers int64   // distinct users seen per assigned arm in this attempt
-	NotCounted            int64   // events of exposed users not counted by fixed rules
+	NoData         bool      `json:"no_data"`         // not alive, or improbable silence in scope
+	Since          time.Time `json:"since,omitzero"`  // begin of the silence
+	Quiet          bool      `json:"quiet"`           // alive, nobody in scope
+	Last           time.Time `json:"last,omitzero"`   // newest event in scope, zero = none
+	Incomplete     bool      `json:"incomplete"`      // clients reported loss, or serin refused
+	Unattributed   float64   `json:"unattributed"`    // share 0..1
+	Unattributable int64     `json:"unattributable"`  // number
+	Attributed     int64     `json:"attributed"`      // number
+	LossByArm      bool      `json:"loss_by_arm"`     // one arm reports more loss than the other
+	Mismatch       bool      `json:"sample_mismatch"` // sample ratio mismatch
+	Conflicts      float64   `json:"conflicts"`       // share 0..1
+	Exposed        int64     `json:"exposed_users"`   // distinct users seen, assigned new, in this attempt
+	ControlUsers   int64     `json:"control_users"`   // the same, assigned old
+	NotCounted     int64     `json:"not_counted"`     // events of exposed users not counted by fixed rules
 }
 
 // Place is where a rollout stands, as far as rules need it.

@@ -251,7 +251,7 @@ func (s *Server) firstStart(ctx context.Context, people *auth.Auth) error {
 	u := s.URL()
 	s.bootstrap = &Bootstrap{
 		URL: u, AdminToken: b.AdminToken, Project: b.Project, PublicKey: b.PublicKey, FlagKey: b.FlagKey,
-		DSN: DSN(u, b.PublicKey, b.Project), SignIn: u + "/login?token=" + b.SignIn,
+		DSN: DSN(u, b.PublicKey, b.Project), SignIn: u + "/login#token=" + b.SignIn,
 	}
 	data, err := json.MarshalIndent(s.bootstrap, "", "  ")
 	if err != nil {
@@ -292,7 +292,7 @@ func DSN(url, key, project string) string {
 
 // connect is what the first page tells a newcomer to put into an app.
 func (s *Server) connect(ctx context.Context) web.ConnectInfo {
-	info := web.ConnectInfo{URL: s.URL(), Project: "1"}
+	info := web.ConnectInfo{URL: s.URL()}
 	tokens, err := s.store.Tokens(ctx)
 	if err != nil {
 		return info

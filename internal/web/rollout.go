@@ -20,7 +20,7 @@ const (
 	journalLimit  = 500
 	noticeLimit   = 50
 	tableRows     = 12
-	seriesPoints  = 600
+	seriesPoints  = 144
 )
 
 // ranges are the spans of the charts, in the order of the buttons.

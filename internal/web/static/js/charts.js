@@ -162,20 +162,12 @@ export function mountCharts() {
   }
 }
 
-// addPoint appends a live value; a step without one leaves a gap. After an
-// hour of them the series is read again, downsampled and with its band.
+// addPoint reads a chart's series again, soon: each of its values looks back
+// over a share of the range on show, which the server alone can work out.
 export function addPoint(p) {
   for (const c of mounted.values()) {
-    if (c.figure.dataset.chart !== p.chart) continue;
-    const t = c.data[0];
-    if (t.length && p.t <= t.at(-1)) continue;
-    const push = (i, v) => c.data[i].push(v ?? null);
-    if (t.length && p.t - t.at(-1) > 5 * c.step) { t.push(p.t - 1); for (const i of [1, 2, 3, 4]) push(i, null); }
-    t.push(p.t);
-    push(1, p.lo); push(2, p.hi); push(3, p.c); push(4, p.a);
-    c.added = (c.added ?? 0) + 1;
-    if (c.added >= 60) { c.added = 0; load(c); } else if (c.u) c.u.setData(c.data); else paint(c);
-    showValues(c, c.u?.cursor.idx);
+    if (c.figure.dataset.chart !== p.chart || c.due) continue;
+    c.due = setTimeout(() => { c.due = 0; load(c); }, 2000);
   }
 }
 

@@ -73,7 +73,7 @@ function morph(html) {
   if (!page || next?.id !== 'page') return;
   const verdict = document.getElementById('status')?.textContent;
   const moved = keepOrder(page, next);
-  Idiomorph.morph(page, next, { morphStyle: 'outerHTML', ignoreActiveValue: true, callbacks });
+  Idiomorph.morph(page, next, { morphStyle: 'outerHTML', callbacks });
   const chip = document.getElementById('reorder');
   if (chip && moved) chip.hidden = false;
   const word = document.getElementById('status')?.textContent;
