@@ -91,7 +91,12 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		o.Effect = 1
 	}
 	d := &demo{Options: o, begin: time.Now(), random: rand.New(rand.NewPCG(o.Seed, 0x5e71)), out: &screen{w: o.Out, json: o.JSON}}
-	return d.run(ctx)
+	res, err := d.run(ctx)
+	if err == nil && res.Outcome == outcomeInterrupted {
+		d.out.done()
+		d.report(res)
+	}
+	return res, err
 }
 
 // demo is one run.
@@ -160,7 +165,7 @@ func (d *demo) run(ctx context.Context) (Result, error) {
 	}
 	res.EventsAcknowledged, res.EventsCounted = d.tally.total(), now-before
 	res.Seconds = time.Since(d.begin).Seconds()
-	d.report(res, end)
+	d.report(res)
 	return res, nil
 }
 

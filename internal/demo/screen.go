@@ -101,16 +101,20 @@ func (s *screen) encode(v any) {
 }
 
 // report prints the timeline of the run, beside what the source plan allowed.
-func (d *demo) report(r Result, end entry) {
+func (d *demo) report(r Result) {
 	if d.JSON {
 		d.out.encode(r)
 		return
 	}
 	p := func(format string, args ...any) { d.out.line(format, args...) }
 	p("")
+	if r.Outcome == outcomeInterrupted {
+		p("Interrupted; everything has stopped. A demo with --data DIR goes on there.")
+		return
+	}
 	if r.Outcome != outcomeRolledBack {
 		p("The rollout went to the clean-up without a rollback.")
-		p("  events              %d acknowledged by the server as its clients counted, %d found in the evidence", r.EventsAcknowledged, r.EventsCounted)
+		d.reportEvents(r)
 		return
 	}
 	p("Rolled back by serin, nobody asked.")
@@ -129,7 +133,13 @@ func (d *demo) report(r Result, end entry) {
 		p("  the plan by hand    allowed %s for switching the flag off, after a person had noticed", allowed)
 	}
 	p("  admins harmed       %d of %d", r.HarmedUsers, admins)
-	p("  events              %d acknowledged by the server as its clients counted, %d found in the evidence", r.EventsAcknowledged, r.EventsCounted)
+	d.reportEvents(r)
+}
+
+// reportEvents compares the clients' count of what was acknowledged with the
+// server's of what it counted.
+func (d *demo) reportEvents(r Result) {
+	d.out.line("  events              %d acknowledged by the server as its clients counted, %d found in the evidence", r.EventsAcknowledged, r.EventsCounted)
 }
 
 // ms is milliseconds for people.

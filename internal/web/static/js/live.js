@@ -9,6 +9,7 @@ const missed = 3;
 const maxBackOffMS = 30000;
 
 let source = null;
+let retry = 0; // timer of the next try
 let backOff = 1000;
 let last = Date.now(); // of anything heard
 let stale = false;
@@ -123,9 +124,20 @@ function connect(url) {
   source.addEventListener('error', () => {
     status();
     if (source.readyState !== EventSource.CLOSED) return; // the browser tries again itself
-    setTimeout(() => connect(url), backOff + Math.random() * 500);
+    retry = setTimeout(() => connect(url), backOff + Math.random() * 500);
     backOff = Math.min(backOff * 2, maxBackOffMS);
   });
+}
+
+// A page that nobody sees lets go of its connection, be it in another tab or
+// kept by the browser for "back": over plain HTTP a browser has six of them
+// for a server. It catches up when it is seen again.
+function hide() { clearTimeout(retry); source?.close(); source = null; }
+
+function show(url) {
+  if (source) return;
+  connect(url);
+  refresh();
 }
 
 function words(ms) {
@@ -152,5 +164,8 @@ export function startLive() {
   if (!url) return;
   document.addEventListener('click', e => { if (e.target.id === 'reorder') location.reload(); });
   setInterval(status, 1000);
-  connect(url);
+  document.addEventListener('visibilitychange', () => { if (document.hidden) hide(); else show(url); });
+  addEventListener('pagehide', hide);
+  addEventListener('pageshow', e => { if (e.persisted) show(url); });
+  if (!document.hidden) connect(url);
 }
