@@ -58,17 +58,26 @@ func newSentry(d *demo, release string) (*sentry.Client, error) {
 	return c, nil
 }
 
+// closeLimit is how long requests of the shop may take after its end.
+const closeLimit = 5 * time.Second
+
 func (s *shop) run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /admin/users", s.dashboard)
 	mux.HandleFunc("GET /api/users", s.users)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	defer stop()
+	closed := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		// Handlers under way still report to serin, and are counted.
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+		defer cancel()
+		closed <- srv.Shutdown(limit)
+	})
 	if err := srv.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
 		return err
 	}
-	return nil
+	return <-closed
 }
 
 // dashboard is the page for people: it asks serin for the flag itself and
