@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func (c *Controller) Authorize(_ context.Context, id string, a Actor, cmd *rollo
 		cmd.Role = a.As
 	}
 	if cmd.Role == "" && a.Admin {
-		cmd.Role = adminRole(p, s, cmd.Verb)
+		cmd.Role = adminRole(p, s, cmd)
 	}
 	if r, ok := p.Role(cmd.Role); ok {
 		cmd.May = r.May
@@ -46,22 +47,41 @@ func (c *Controller) Authorize(_ context.Context, id string, a Actor, cmd *rollo
 	return nil
 }
 
-// adminRole is the role that an admin who names none acts in: the one the
-// next approval asks for, else the first that may do the verb.
-func adminRole(p *plan.Plan, s rollout.State, verb rollout.Verb) string {
-	if verb == rollout.Approve || verb == rollout.Promote {
-		if next := s.Stage + 1; next < len(p.Stages) && len(p.Stages[next].Approve) > 0 {
-			return p.Stages[next].Approve[0]
+// adminRole is the role that an admin who names none acts in: the one that
+// the next approval or the item asks for, else the one that may do the verb
+// and the most besides.
+func adminRole(p *plan.Plan, s rollout.State, cmd *rollout.Command) string {
+	switch cmd.Verb {
+	case rollout.Approve, rollout.Promote:
+		if roles := approvers(p, s); len(roles) > 0 {
+			return roles[0]
 		}
-	}
-	for _, r := range p.Roles {
-		for _, m := range r.May {
-			if m == right(verb) {
-				return r.Name
+	case rollout.Complete, rollout.Reopen:
+		for _, t := range slices.Concat(p.Preflight, p.Cleanup.Tasks) {
+			if t.ID == cmd.Item {
+				return t.By
 			}
 		}
 	}
-	return ""
+	name, most := "", 0
+	for _, r := range p.Roles {
+		if slices.Contains(r.May, right(cmd.Verb)) && len(r.May) > most {
+			name, most = r.Name, len(r.May)
+		}
+	}
+	return name
+}
+
+// approvers are the roles whose approval is asked for next.
+func approvers(p *plan.Plan, s rollout.State) []string {
+	next := s.Stage + 1
+	if s.Status == rollout.Preflight {
+		next = 0
+	}
+	if s.Status == rollout.RolledBack || next >= len(p.Stages) {
+		return nil
+	}
+	return p.Stages[next].Approve
 }
 
 // right is the word of roles.may that a verb needs.

@@ -18,8 +18,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sort"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -63,16 +61,20 @@ type Evidence interface {
 
 // Watch tells the evidence engine where a rollout stands.
 type Watch struct {
-	Rollout                       string
-	Plan                          *plan.Plan
-	Split                         flag.Split
+	Rollout string
+	Plan    *plan.Plan
+	Split   flag.Split
+	// Attempt counts the runs of evidence of the rollout, from 1: a restart
+	// begins one, and so does a resume from a reduction. What was counted in
+	// one is not compared in another.
 	Attempt, Stage                int
 	Active                        bool // exposure may be above 0 in this state
 	Intervals                     []Interval
 	StageAt, AttemptAt, StartedAt time.Time
 }
 
-// Interval is a time of constant shares in an attempt; the last one is open.
+// Interval is a time of constant shares in a run of evidence (Watch.Attempt);
+// the last one is open.
 type Interval struct {
 	Attempt, Stage int
 	Odds           float64 // share of new / share of old
@@ -118,6 +120,7 @@ type Controller struct {
 	flags   *Flags
 	metrics *metrics
 	courier *Courier
+	create  sync.Mutex // one Create at a time; taken before mu
 
 	mu      sync.Mutex         // guards the fields below
 	workers map[string]*worker // by rollout id
@@ -228,63 +231,6 @@ func (c *Controller) Arrived(id string) {
 	}
 }
 
-// Create makes the next rollout of a plan, in preflight. The plan must be
-// without lint errors; plan.Problems says what is wrong with it.
-func (c *Controller) Create(ctx context.Context, source []byte, by, via string) (Result, error) {
-	p, err := plan.Parse(source)
-	if err != nil {
-		return Result{}, err
-	}
-	if err := c.flags.fits(p); err != nil {
-		return Result{}, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.run == nil {
-		return Result{}, ErrStopped
-	}
-	n := 0
-	for _, id := range c.order {
-		w := c.workers[id]
-		if name, k := splitID(id); name == p.Name {
-			n = max(n, k)
-			if v := w.view.Load(); v.State.Status != rollout.Done && v.State.Status != rollout.Cancelled {
-				return Result{}, &rollout.Refusal{Kind: rollout.Barred, Why: fmt.Sprintf(
-					"rollout %s of plan %s is still %s: finish or cancel it, or revise it in flight", id, p.Name, v.State.Status)}
-			}
-		}
-	}
-	now := c.o.Clock.Now()
-	audit := store.AuditEntry{At: now, Who: by, Via: via, Verb: "create", Target: "plan " + p.Name}
-	if _, err := c.o.Store.PutPlan(ctx, p.Name, source, now, audit); err != nil {
-		return Result{}, fmt.Errorf("store plan %s: %w", p.Name, err)
-	}
-	id := fmt.Sprintf("%s-%d", p.Name, n+1)
-	w := c.newWorker(rollout.State{ID: id, Plan: p.Name}, p)
-	res, err := w.step(ctx, &rollout.Command{Verb: rollout.Create, Item: id, By: by, Via: via, PlanHash: p.Hash})
-	if err != nil {
-		return Result{}, err
-	}
-	c.workers[id] = w
-	c.order = append(c.order, id)
-	c.start(w)
-	return res, nil
-}
-
-// Revise gives a rollout a new version of its plan.
-func (c *Controller) Revise(ctx context.Context, id string, source []byte, cmd rollout.Command) (Result, error) {
-	w, err := c.find(id)
-	if err != nil {
-		return Result{}, err
-	}
-	p, err := plan.Parse(source)
-	if err != nil {
-		return Result{}, err
-	}
-	cmd.Verb, cmd.PlanHash = rollout.Revise, p.Hash
-	return w.ask(ctx, request{cmd: &cmd, plan: p})
-}
-
 // find returns the worker of a rollout id or of a plan's latest rollout.
 func (c *Controller) find(id string) (*worker, error) {
 	c.mu.Lock()
@@ -298,19 +244,6 @@ func (c *Controller) find(id string) (*worker, error) {
 		}
 	}
 	return nil, fmt.Errorf("rollout %q: %w", id, store.ErrNotFound)
-}
-
-// splitID cuts "<plan>-<n>".
-func splitID(id string) (name string, n int) {
-	i := strings.LastIndexByte(id, '-')
-	if i < 0 {
-		return id, 0
-	}
-	n, err := strconv.Atoi(id[i+1:])
-	if err != nil {
-		return id, 0
-	}
-	return id[:i], n
 }
 
 // View returns a rollout as it stands; the id may be a plan's name.

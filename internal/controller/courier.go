@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -21,7 +22,10 @@ const (
 	longestRetry = 5 * time.Minute
 	giveUpAfter  = 24 * time.Hour
 	deliverLimit = 15 * time.Second
-	courierBatch = 100
+	courierBatch = 1000
+	// horizon is how far ahead the outbox is read: a notice that waits for its
+	// next try keeps the later ones of its channel waiting.
+	horizon = 100 * 365 * 24 * time.Hour
 )
 
 // Courier delivers the outbox: at least once to the service, with the
@@ -93,12 +97,13 @@ func (c *Courier) Run(ctx context.Context) error {
 		case address := <-c.settled:
 			delete(busy, address)
 		}
-		due, err := c.store.Due(ctx, c.clock.Now(), courierBatch)
+		now := c.clock.Now()
+		waiting, err := c.store.Due(ctx, now.Add(horizon), courierBatch)
 		if err != nil && ctx.Err() == nil {
 			c.log.Error("read outbox", "err", err)
 		}
-		for address, round := range byAddress(due) {
-			if busy[address] {
+		for address, round := range byAddress(waiting) {
+			if busy[address] || round[0].Next.After(now) {
 				continue
 			}
 			busy[address] = true
@@ -114,6 +119,7 @@ func (c *Courier) Run(ctx context.Context) error {
 	}
 }
 
+// byAddress takes notices apart by channel and keeps their order.
 func byAddress(due []store.Outgoing) map[string][]store.Outgoing {
 	out := map[string][]store.Outgoing{}
 	for _, o := range due {
@@ -145,7 +151,11 @@ func (c *Courier) deliver(ctx context.Context, o store.Outgoing) bool {
 		}
 		return true
 	}
+	if ctx.Err() != nil {
+		return false // the server stops: nobody knows what became of it, so the next one tries again
+	}
 	after, temporary := notify.Temporary(err)
+	temporary = temporary || errors.Is(err, context.DeadlineExceeded)
 	var next time.Time
 	if temporary && now.Sub(o.At) < c.scale(giveUpAfter) {
 		next = now.Add(c.scale(max(after, backoff(o.Tries))))

@@ -17,9 +17,13 @@ import (
 type Flags struct {
 	o Options
 
-	mu       sync.RWMutex // guards the fields below
-	records  map[string]store.FlagRecord
-	revision int64
+	// write is held from reading a record to storing its successor, so that a
+	// decision and a hand edit never undo each other. It is taken before mu.
+	write sync.Mutex
+
+	mu      sync.RWMutex // guards the fields below
+	records map[string]store.FlagRecord
+	stale   bool // what is stored may be newer than what is served
 }
 
 func newFlags(ctx context.Context, o Options) (*Flags, error) {
@@ -32,6 +36,7 @@ func newFlags(ctx context.Context, o Options) (*Flags, error) {
 func (f *Flags) reload(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.stale = true
 	records, revision, err := f.o.Store.Flags(ctx)
 	if err != nil {
 		return fmt.Errorf("read flags: %w", err)
@@ -46,10 +51,21 @@ func (f *Flags) reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("compile flags: %w", err)
 	}
-	f.records, f.revision = byKey, revision
+	f.records, f.stale = byKey, false
 	f.o.Publisher.Publish(rs)
 	f.o.Feed.Send("flag", map[string]any{"revision": revision})
 	return nil
+}
+
+// heal publishes again what could not be published when it was stored.
+func (f *Flags) heal(ctx context.Context) error {
+	f.mu.RLock()
+	stale := f.stale
+	f.mu.RUnlock()
+	if !stale {
+		return nil
+	}
+	return f.reload(ctx)
 }
 
 // List returns all flags and the set's revision.
@@ -77,6 +93,8 @@ func (f *Flags) History(ctx context.Context, key string, limit int) ([]store.Fla
 // any). A flag that a rollout owns keeps its targeting, variants and state:
 // only its metadata may change, else the edit is refused.
 func (f *Flags) Put(ctx context.Context, d flag.Definition, expect int64, by, via, reason string) (int64, error) {
+	f.write.Lock()
+	defer f.write.Unlock()
 	old, err := f.Get(ctx, d.Key)
 	exists := err == nil
 	if exists && old.Owner != "" && !sameSplit(old.Definition, d) {
@@ -103,6 +121,8 @@ func (f *Flags) Put(ctx context.Context, d flag.Definition, expect int64, by, vi
 
 // Delete removes a flag that no rollout owns.
 func (f *Flags) Delete(ctx context.Context, key, by, via, reason string) error {
+	f.write.Lock()
+	defer f.write.Unlock()
 	old, err := f.Get(ctx, key)
 	if err != nil {
 		return err

@@ -8,11 +8,13 @@ import (
 	"serin/internal/judge"
 	"serin/internal/plan"
 	"serin/internal/rollout"
+	"serin/internal/store"
 )
 
 // judged is one round of verdicts. A nil list was not judged in it.
 type judged struct {
 	rollback, reduce, proceed, checks []judge.Verdict
+	users                             Users // seen in this stage
 }
 
 // merge overlays what a newer round judged.
@@ -25,6 +27,9 @@ func (j judged) merge(n judged) judged {
 	}
 	if n.proceed != nil {
 		j.proceed, j.checks = n.proceed, n.checks
+	}
+	if n.users != (Users{}) {
+		j.users = n.users
 	}
 	return j
 }
@@ -42,8 +47,8 @@ func odds(e flag.Percent) float64 {
 func (w *worker) input() (rollout.Input, judged, error) {
 	now, mono := w.c.o.Clock.Now(), w.c.o.Clock.Mono()
 	in := rollout.Input{Wall: now, Mono: mono, Fresh: w.fresh}
-	if w.state.Pos == 0 {
-		return in, judged{}, nil
+	if w.state.Pos == 0 || store.Over(w.state.Status) {
+		return in, judged{}, nil // there is no evidence
 	}
 	if w.unwatched {
 		w.watch()
@@ -60,6 +65,7 @@ func (w *worker) input() (rollout.Input, judged, error) {
 	in.Covered = w.covered
 	var j judged
 	place := w.place(1 - w.state.Spent)
+	j.users = seenUsers(ev, w.state, now)
 	if w.state.Exposure > 0 {
 		j.rollback = w.judge(w.plan.Rollback, judge.Guard, place, ev, now)
 		j.reduce = w.judge(w.plan.Reduce, judge.Guard, place, ev, now)
@@ -76,6 +82,26 @@ func (w *worker) input() (rollout.Input, judged, error) {
 	in.Facts = w.facts(place, ev, now)
 	return in, j, nil
 }
+
+// seenUsers counts the users who were active since the stage began, by the arm
+// they were assigned to; before the start and after a rollback all are old.
+func seenUsers(ev judge.Evidence, s rollout.State, now time.Time) Users {
+	from := s.StageAt
+	if from.IsZero() {
+		from = s.CreatedAt
+	}
+	u := Users{
+		NewSeen: ev.Window(anyMetric, judge.AssignedNew, from, now).Active,
+		OldSeen: ev.Window(anyMetric, judge.AssignedOld, from, now).Active,
+	}
+	if n := u.NewSeen + u.OldSeen; n > 0 {
+		u.Measured = 100 * float64(u.NewSeen) / float64(n)
+	}
+	return u
+}
+
+// anyMetric is a metric of every plan: who is active does not depend on it.
+const anyMetric = "errors"
 
 // judge runs the judge and keeps for how long each rule has held.
 func (w *worker) judge(rules []*plan.Rule, use judge.Use, place judge.Place, ev judge.Evidence, now time.Time) []judge.Verdict {

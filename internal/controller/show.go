@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -44,10 +45,7 @@ func (w *worker) show(in rollout.Input) {
 	for _, c := range rollout.Open(p, s, in) {
 		v.Actions = append(v.Actions, Action{Verb: c.Verb, Open: c.Open, Missing: c.Missing, CLI: cli(w.id, c.Verb, s)})
 	}
-	v.Users = Users{NewSeen: in.Data.Exposed, OldSeen: in.Data.ControlUsers}
-	if n := v.Users.NewSeen + v.Users.OldSeen; n > 0 {
-		v.Users.Measured = 100 * float64(v.Users.NewSeen) / float64(n)
-	}
+	v.Users = w.last.users
 	v.Charts = w.charts(v)
 	for name, m := range p.Metrics {
 		v.Metrics[name] = MetricView{Title: m.Title, Unit: m.Unit, UpGood: m.UpGood}
@@ -285,7 +283,7 @@ func (c *Controller) Timeline(ctx context.Context, id string, limit int) ([]Entr
 			continue
 		}
 		if e.Type == rollout.Checked {
-			same := len(e.Red) == len(red)
+			same := slices.Equal(e.Red, red)
 			red = e.Red
 			if same {
 				continue
@@ -294,9 +292,7 @@ func (c *Controller) Timeline(ctx context.Context, id string, limit int) ([]Entr
 		title, text := rollout.Title(w.inForce.Load(), e)
 		out = append(out, Entry{Event: e, Title: title, Text: text})
 	}
-	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
-		out[i], out[j] = out[j], out[i]
-	}
+	slices.Reverse(out)
 	if limit > 0 && len(out) > limit {
 		out = out[:limit]
 	}

@@ -85,7 +85,7 @@ func (v View) NeedsPerson() bool {
 
 // Users says how many users are where.
 type Users struct {
-	NewSeen  int64   `json:"new_seen"` // distinct users assigned new seen in this attempt
+	NewSeen  int64   `json:"new_seen"` // distinct users assigned new who were active in this stage
 	OldSeen  int64   `json:"old_seen"`
 	Measured float64 `json:"measured"` // percent of those seen that are new
 }

@@ -2,11 +2,12 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"serin/internal/flag"
 	"serin/internal/judge"
 	"serin/internal/plan"
 	"serin/internal/rollout"
@@ -20,12 +21,14 @@ type worker struct {
 	id      string
 	mailbox chan request
 	arrived chan struct{}
+	gone    chan struct{} // closed when the loop has ended
 	view    atomic.Pointer[View]
 	inForce atomic.Pointer[plan.Plan] // the plan, for readers in other goroutines
 
 	plan      *plan.Plan
 	state     rollout.State
-	intervals []Interval // of the current attempt
+	intervals []Interval // of the current run of evidence
+	runs      int        // how often evidence began anew: starts, restarts, resumes from a reduction
 	held      judge.Held
 	last      judged // newest verdicts, for pages
 	fresh     bool   // no input since the process started
@@ -49,14 +52,32 @@ type reply struct {
 
 func (c *Controller) newWorker(s rollout.State, p *plan.Plan) *worker {
 	w := &worker{c: c, id: s.ID, plan: p, state: s, fresh: true, seen: c.o.Clock.Mono(),
-		mailbox: make(chan request), arrived: make(chan struct{}, 1), held: judge.Held{}}
+		mailbox: make(chan request), arrived: make(chan struct{}, 1), gone: make(chan struct{}), held: judge.Held{}}
 	w.show(rollout.Input{Wall: c.o.Clock.Now()})
 	return w
 }
 
-// recover rebuilds a worker from the store: the state is the fold of its
-// journal, the plan is the one in force, the intervals are read off the journal.
+// recover rebuilds a worker from the store.
 func (c *Controller) recover(ctx context.Context, s rollout.State) (*worker, error) {
+	p, err := c.planOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	w := c.newWorker(s, p)
+	if err := w.reread(ctx, s, p); err != nil {
+		return nil, err
+	}
+	if ev, err := c.o.Evidence.View(s.ID); err == nil {
+		// The old process ended after its last journal entry, at the earliest
+		// with the last telemetry that it took in: until then it counted.
+		w.covered = max(0, ev.Data().Last.Sub(s.At))
+	}
+	w.show(rollout.Input{Wall: c.o.Clock.Now(), Fresh: true})
+	return w, nil
+}
+
+// planOf reads the plan that is in force in a rollout.
+func (c *Controller) planOf(ctx context.Context, s rollout.State) (*plan.Plan, error) {
 	source, err := c.o.Store.PlanSource(ctx, s.PlanHash)
 	if err != nil {
 		return nil, fmt.Errorf("read plan %s: %w", s.PlanHash, err)
@@ -65,22 +86,30 @@ func (c *Controller) recover(ctx context.Context, s rollout.State) (*worker, err
 	if err != nil {
 		return nil, fmt.Errorf("parse plan %s: %w", s.Plan, err)
 	}
-	w := c.newWorker(s, p)
-	events, err := c.o.Store.Journal(ctx, s.ID, 0, 0)
+	return p, nil
+}
+
+// reread takes over a stored state and its plan: the state is the fold of its
+// journal, and the intervals are read off the journal.
+func (w *worker) reread(ctx context.Context, s rollout.State, p *plan.Plan) error {
+	events, err := w.c.o.Store.Journal(ctx, w.id, 0, 0)
 	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
+		return fmt.Errorf("read journal: %w", err)
 	}
+	w.state, w.plan, w.intervals, w.runs, w.held, w.covered = s, p, nil, 0, judge.Held{}, 0
+	var exposure flag.Percent
 	for _, e := range events {
-		w.track(e)
+		w.track(e, exposure)
+		exposure = e.Exposure
 	}
 	w.watch()
-	w.show(rollout.Input{Wall: c.o.Clock.Now(), Fresh: true})
-	return w, nil
+	return nil
 }
 
 // loop judges the rollout at every tick, at every arrival that a rule counts,
 // and on every command.
 func (w *worker) loop(ctx context.Context) {
+	defer close(w.gone)
 	tick, stop := w.c.o.Clock.After(0)
 	defer func() { stop() }()
 	var arrivedAt time.Time
@@ -132,8 +161,17 @@ func (w *worker) ask(ctx context.Context, r request) (Result, error) {
 	case <-run.Done():
 		return Result{}, ErrStopped
 	}
-	got := <-answer
-	return got.res, got.err
+	select {
+	case got := <-answer:
+		return got.res, got.err
+	case <-w.gone:
+	}
+	select {
+	case got := <-answer: // the last thing that the loop did
+		return got.res, got.err
+	default:
+		return Result{}, ErrStopped
+	}
 }
 
 // attempt is a step without a command; an error is logged here, the next tick tries again.
@@ -148,11 +186,15 @@ func (w *worker) attempt(ctx context.Context) {
 }
 
 // step is one decision, committed and published. A refused command may come
-// with events all the same: a rule that lowers does not wait for it.
+// with events all the same: a rule that lowers does not wait for it. A
+// command whose id was answered before gets the events of the first time.
 func (w *worker) step(ctx context.Context, cmd *rollout.Command) (Result, error) {
+	if err := w.c.flags.heal(ctx); err != nil {
+		w.c.log.Error("publish flags", "err", err)
+	}
 	in, j, err := w.input()
-	if err != nil {
-		return Result{}, err
+	if err != nil && (cmd == nil || !cmd.Verb.Lowers()) {
+		return Result{}, err // only what lowers does without evidence
 	}
 	if cmd != nil && cmd.Verb == rollout.Reduce && cmd.Percent < 0 {
 		cmd.Percent = w.plan.Actions.ReduceTraffic
@@ -160,107 +202,87 @@ func (w *worker) step(ctx context.Context, cmd *rollout.Command) (Result, error)
 	in.Command = cmd
 	before := w.state
 	next, events, refusal := rollout.Step(w.plan, w.state, in)
+	var unserved error
 	if len(events) > 0 {
-		if err := w.commit(ctx, before, next, events, cmd); err != nil {
+		if unserved, err = w.commit(ctx, before, next, events, cmd); err != nil {
 			return Result{}, err
 		}
 	}
 	w.fresh = false
 	w.last = w.last.merge(j)
+	if moved(before, w.state) {
+		in = w.look()
+	}
 	in.Command = nil
 	w.show(in)
-	return Result{State: w.state, Events: events}, refusal
+	res := Result{State: w.state, Events: events}
+	switch {
+	case refusal != nil:
+		return res, refusal
+	case unserved != nil:
+		return res, unserved
+	case cmd != nil:
+		if _, again := before.Answered(cmd.ID); again {
+			res.Events, err = w.answered(ctx, cmd.ID)
+		}
+	}
+	return res, err
 }
 
-// revise puts a new plan in force, if the state machine lets it.
+// look reads the evidence of the place that a decision has led to, for pages:
+// the verdicts of the place before say nothing about it.
+func (w *worker) look() rollout.Input {
+	in, j, err := w.input()
+	if err != nil {
+		w.c.log.Error("look", "rollout", w.id, "err", err)
+	}
+	w.last = j
+	return in
+}
+
+// answered are the events that a command brought about when it came first.
+func (w *worker) answered(ctx context.Context, id string) ([]rollout.Event, error) {
+	events, err := w.c.o.Store.Journal(ctx, w.id, 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read journal of %s: %w", w.id, err)
+	}
+	return slices.DeleteFunc(events, func(e rollout.Event) bool { return e.Command != id }), nil
+}
+
+// revise puts a new plan in force, if the state machine lets it. The decision
+// is made by the old plan, what follows by the new one.
 func (w *worker) revise(ctx context.Context, r request) reply {
 	old := w.plan
 	r.cmd.Plan = r.plan
-	audit := store.AuditEntry{At: w.c.o.Clock.Now(), Who: r.cmd.By, Via: r.cmd.Via, Verb: "revise", Target: "plan " + r.plan.Name, Reason: r.cmd.Reason}
-	if _, err := w.c.o.Store.PutPlan(ctx, r.plan.Name, r.plan.Source, audit.At, audit); err != nil {
-		return reply{err: fmt.Errorf("store plan: %w", err)}
+	res, err := w.step(ctx, r.cmd)
+	if w.plan == old {
+		return reply{res, err}
 	}
-	res, err := w.step(ctx, r.cmd) // decided by the old plan
-	if err != nil {
-		return reply{err: err}
+	audit := store.AuditEntry{At: w.state.At, Who: r.cmd.By, Via: r.cmd.Via, Verb: "revise", Target: "plan " + r.plan.Name, Reason: r.cmd.Reason}
+	if _, e := w.c.o.Store.PutPlan(ctx, r.plan.Name, r.plan.Source, audit.At, audit); e != nil {
+		w.c.log.Error("list the revised plan", "rollout", w.id, "err", e) // in force all the same
 	}
-	if w.state.PlanHash != old.Hash {
-		w.plan = r.plan
-		w.watch()
-		w.attempt(ctx)
-	}
-	return reply{res: res}
+	w.attempt(ctx)
+	return reply{res, err}
 }
 
-// commit writes a decision whole, then publishes it. After a conflict the
-// state is read again, so that the next decision starts from what is stored.
-func (w *worker) commit(ctx context.Context, before, next rollout.State, events []rollout.Event, cmd *rollout.Command) error {
-	began := time.Now()
-	c := store.Commit{State: next, Expect: before.Pos, Events: events, Flag: w.c.flags.change(w.planAfter(next, cmd), before, next)}
-	c.Notices = w.notices(before, events)
-	c.Audit = w.audit(events)
-	w.c.o.Fault("before commit")
-	if err := w.c.o.Store.Commit(ctx, c); err != nil {
-		if errors.Is(err, store.ErrConflict) {
-			if s, e := w.c.o.Store.State(ctx, w.id); e == nil {
-				w.state = s
-			}
-		}
-		return fmt.Errorf("commit %s of %s: %w", events[0].Type, w.id, err)
-	}
-	w.c.o.Fault("after commit")
-	w.state = next
-	for _, e := range events {
-		w.track(e)
-		if e.Type == rollout.Baked {
-			w.covered = 0
-		}
-		w.c.metrics.events.WithLabelValues(string(e.Type)).Inc()
-	}
-	if moved(before, next) {
-		w.watch()
-	}
-	if c.Flag != nil {
-		if err := w.c.flags.reload(ctx); err != nil {
-			return fmt.Errorf("publish flag: %w", err)
-		}
-		w.c.metrics.commit.Observe(time.Since(began).Seconds())
-		w.c.o.Fault("after publish")
-	}
-	if len(c.Notices) > 0 {
-		w.c.courier.wake()
-	}
-	return nil
-}
-
-// planAfter is the plan in force after a decision: a revision brings its own.
-func (w *worker) planAfter(next rollout.State, cmd *rollout.Command) *plan.Plan {
-	if cmd != nil && cmd.Plan != nil && next.PlanHash == cmd.Plan.Hash {
-		return cmd.Plan
-	}
-	return w.plan
-}
-
-// moved reports whether the evidence has to know of the change.
-func moved(a, b rollout.State) bool {
-	return a.Stage != b.Stage || a.Attempt != b.Attempt || a.Exposure != b.Exposure || a.Status != b.Status || a.PlanHash != b.PlanHash || !a.StageAt.Equal(b.StageAt)
-}
-
-// track keeps the list of allocation intervals: a new one whenever attempt,
-// stage or exposure changes.
-func (w *worker) track(e rollout.Event) {
-	if e.Attempt == 0 {
+// track keeps the list of allocation intervals: a new one whenever stage or
+// exposure changes. The list itself begins anew with each run of evidence: at
+// the start, a restart, and when a reduced rollout is resumed. was is the
+// exposure before e.
+func (w *worker) track(e rollout.Event, was flag.Percent) {
+	switch {
+	case e.Attempt == 0:
 		return
+	case e.Type == rollout.Started, e.Type == rollout.Restarted, e.Type == rollout.Resumed && e.Exposure > was:
+		w.runs, w.intervals = w.runs+1, nil
 	}
 	if n := len(w.intervals); n > 0 {
-		last := w.intervals[n-1]
-		if last.Attempt != e.Attempt {
-			w.intervals = nil
-		} else if last.Stage == e.Stage && last.Odds == odds(e.Exposure) {
+		if last := w.intervals[n-1]; last.Stage == e.Stage && last.Odds == odds(e.Exposure) {
 			return
 		}
 	}
-	w.intervals = append(w.intervals, Interval{Attempt: e.Attempt, Stage: e.Stage, Odds: odds(e.Exposure), From: e.At})
+	w.intervals = append(w.intervals, Interval{Attempt: w.runs, Stage: e.Stage, Odds: odds(e.Exposure), From: e.At})
 }
 
 // watch tells the evidence engine where the rollout stands. If it cannot be
@@ -272,7 +294,7 @@ func (w *worker) watch() {
 		return
 	}
 	err := w.c.o.Evidence.Watch(Watch{
-		Rollout: w.id, Plan: w.plan, Split: w.plan.Split(s.Exposure), Attempt: s.Attempt, Stage: s.Stage,
+		Rollout: w.id, Plan: w.plan, Split: w.plan.Split(s.Exposure), Attempt: w.runs, Stage: s.Stage,
 		Active: s.Exposure > 0, Intervals: append([]Interval(nil), w.intervals...),
 		StageAt: s.StageAt, AttemptAt: s.AttemptAt, StartedAt: s.StartedAt,
 	})

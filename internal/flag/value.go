@@ -180,12 +180,6 @@ func lessOrEqual(a, b any) bool {
 	return toNumber(a) <= toNumber(b)
 }
 
-// list returns v as a list; nil when it is none.
-func list(v any) []any {
-	l, _ := v.([]any)
-	return l
-}
-
 // field walks a dotted path through objects and lists; absent is nil.
 func field(v any, path []string) any {
 	for _, name := range path {

@@ -18,14 +18,14 @@ const (
 // Problem is one finding in a plan file. Line and Column count from 1 and lie
 // inside the file.
 type Problem struct {
-	File     string
-	Line     int
-	Column   int
-	Severity Level
-	Code     string // E01..E21, W01..W21
-	What     string // what was found
-	Fix      string // how to mend it
-	Excerpt  string // the line of the file
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line"`
+	Column   int    `json:"column"`
+	Severity Level  `json:"severity"`
+	Code     string `json:"code"`              // E01..E21, W01..W21
+	What     string `json:"what"`              // what was found
+	Fix      string `json:"fix"`               // how to mend it
+	Excerpt  string `json:"excerpt,omitempty"` // the line of the file
 }
 
 // String returns "FILE:LINE: error CODE: what: how to mend it".

@@ -191,13 +191,4 @@ func (s Span) String() string {
 	return s.Name
 }
 
-// within reports whether every value over s is also part of one over o.
-func (s Span) within(o Span) bool {
-	order := map[string]int{"stage": 1, "attempt": 2, "rollout": 3}
-	if s.Dur > 0 && o.Dur > 0 {
-		return s.Dur <= o.Dur
-	}
-	return o.Dur == 0 && (s.Dur > 0 || order[s.Name] <= order[o.Name])
-}
-
 const day = 24 * time.Hour

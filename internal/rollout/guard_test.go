@@ -122,6 +122,8 @@ func TestRefusals(t *testing.T) {
 		{"reduce", running, Command{Verb: Reduce, Percent: 1000}, 0, ""},
 		{"resume a running one", running, Command{Verb: Resume}, Barred, "paused or reduced"},
 		{"approve where none is asked for", running, Command{Verb: Approve}, Barred, "no approval"},
+		{"approve what was rolled back", rolled, Command{Verb: Approve}, Barred, "approve the item restart"},
+		{"approve the restart", rolled, Command{Verb: Approve, Item: "restart"}, 0, ""},
 		{"accept before the end", running, Command{Verb: Accept, Reason: "x"}, Barred, "end of a stage"},
 		{"confirm nothing", running, Command{Verb: Confirm}, Barred, "no confirmation"},
 		{"complete an unknown item", running, Command{Verb: Complete, Item: "x"}, Missing, "no item"},

@@ -60,8 +60,8 @@ type Command struct {
 	Percent flag.Percent
 	Hotfix  bool // reduce to 0 % whatever Percent says
 	// Item is the id or text of complete, reopen and confirm ("" = the only
-	// open one), the rollout's id of create, and "revise" for the approval
-	// of a looser revision.
+	// open one), the rollout's id of create, and what is approved where that
+	// is no raise: "restart", or "revise" for a looser revision.
 	Item     string
 	Evidence string
 	Cause    string // restart

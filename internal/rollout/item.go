@@ -21,7 +21,8 @@ func isMet(v *judge.Verdict) bool { return v.Status == judge.Met && !v.Dry }
 
 // approve gives the approval that is asked for: for the next stage while
 // running, for the first one in preflight, for a restart when rolled back,
-// and with Item "revise" for a looser revision.
+// and with Item "revise" for a looser revision. An approval of a restart
+// names its item too: a late click that meant the next stage is none.
 func (d *decision) approve(c *Command) *Refusal {
 	item, roles, why := d.approvable(c.Item)
 	if why != "" {
@@ -52,6 +53,9 @@ func (d *decision) approvable(item string) (mark string, roles []string, why str
 	case RolledBack:
 		if !slices.Contains(d.p.Actions.RestartNeeds, "approval") {
 			return "", nil, "a restart of this plan needs no approval"
+		}
+		if item != itemRestart {
+			return "", nil, "it is rolled back, there is no raise to approve; for a new attempt approve the item " + itemRestart
 		}
 		return itemRestart, nil, ""
 	case Preflight:

@@ -213,7 +213,7 @@ func (d *decision) restart(c *Command) *Refusal {
 		return refuse(Barred, "cannot restart: %s", strings.Join(missing, "; "))
 	}
 	if slices.Contains(d.p.Actions.RestartNeeds, "approval") && !may(d.p, c, "approve") && !marked(d.s.Approved, itemRestart, &d.s) {
-		return refuse(Forbidden, "a restart needs an approval (%s): ask for it first%s", whoMay(d.p, "approve"), acting(c))
+		return refuse(Forbidden, "a restart needs an approval (%s): ask for one of the item restart first%s", whoMay(d.p, "approve"), acting(c))
 	}
 	if slices.Contains(d.p.Actions.RestartNeeds, "cause") && strings.TrimSpace(c.Cause) == "" {
 		return refuse(Missing, "say the cause of the rollback and what was done about it")

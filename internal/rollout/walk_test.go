@@ -91,27 +91,26 @@ func TestWalk(t *testing.T) {
 
 // walk is a rollout in a random world.
 type walk struct {
-	r        *rand.Rand
-	p        *plan.Plan
-	fault    fault
-	wall     time.Time
-	mono     time.Duration
-	calm     bool // no clock steps, no downtime, no silence
-	s        State
-	journal  []Event
-	truth    truth
-	covered  time.Duration // since the last event
-	real     time.Duration // real time since the last event
-	silent   time.Time
-	openInc  []string
-	nextInc  int
-	nextID   int
-	lastID   string
-	steps    int
-	flagPos  int64
-	flagExp  int32
-	notices  map[string]int
-	expected int
+	r       *rand.Rand
+	p       *plan.Plan
+	fault   fault
+	wall    time.Time
+	mono    time.Duration
+	calm    bool // no clock steps, no downtime, no silence
+	s       State
+	journal []Event
+	truth   truth
+	covered time.Duration // since the last event
+	real    time.Duration // real time since the last event
+	silent  time.Time
+	openInc []string
+	nextInc int
+	nextID  int
+	lastID  string
+	steps   int
+	flagPos int64
+	flagExp int32
+	notices map[string]int
 }
 
 func newWalk(t testing.TB, seed uint64, f fault) *walk {
@@ -306,6 +305,10 @@ func (w *walk) command() *Command {
 		c.Item = [...]string{"ready", "look at it", "old", "docs"}[w.r.IntN(4)]
 	case Confirm:
 		c.Item = "it works"
+	case Approve:
+		if w.s.Status == RolledBack && w.chance(80) {
+			c.Item = "restart"
+		}
 	case Reduce:
 		c.Percent = [...]flag.Percent{0, 1000, 5000, 60000}[w.r.IntN(4)]
 		c.Hotfix = w.chance(30)

@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"serin/internal/plan"
+	"serin/internal/rollout"
+	"serin/internal/store"
+)
+
+// Create makes the next rollout of a plan, in preflight. The plan must be
+// without lint errors; plan.Problems says what is wrong with it.
+func (c *Controller) Create(ctx context.Context, source []byte, by, via string) (Result, error) {
+	p, err := plan.Parse(source)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := c.fits(p); err != nil {
+		return Result{}, err
+	}
+	c.create.Lock()
+	defer c.create.Unlock()
+	id, err := c.nextID(p)
+	if err != nil {
+		return Result{}, err
+	}
+	ctx = context.WithoutCancel(ctx) // half a rollout would be worse than an answer nobody waits for
+	now := c.o.Clock.Now()
+	audit := store.AuditEntry{At: now, Who: by, Via: via, Verb: "create", Target: "plan " + p.Name}
+	if _, err := c.o.Store.PutPlan(ctx, p.Name, source, now, audit); err != nil {
+		return Result{}, fmt.Errorf("store plan %s: %w", p.Name, err)
+	}
+	w := c.newWorker(rollout.State{ID: id, Plan: p.Name}, p)
+	res, err := w.step(ctx, &rollout.Command{Verb: rollout.Create, Item: id, By: by, Via: via, PlanHash: p.Hash})
+	if w.state.Pos == 0 {
+		return Result{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.workers[id] = w
+	c.order = append(c.order, id)
+	if c.run != nil {
+		c.start(w)
+	}
+	return res, err
+}
+
+// fits refuses a plan with lint errors, and one that does not go with its flag.
+func (c *Controller) fits(p *plan.Plan) error {
+	if found := plan.Problems(plan.Lint(p, nil)); found.Errors() > 0 {
+		return found
+	}
+	return c.flags.fits(p)
+}
+
+// nextID is the id of a plan's next rollout. It refuses while the last one is
+// not over.
+func (c *Controller) nextID(p *plan.Plan) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.run == nil {
+		return "", ErrStopped
+	}
+	n := 0
+	for _, id := range c.order {
+		name, k := splitID(id)
+		if name != p.Name {
+			continue
+		}
+		n = max(n, k)
+		if s := c.workers[id].view.Load().State.Status; !store.Over(s) {
+			return "", &rollout.Refusal{Kind: rollout.Barred, Why: fmt.Sprintf(
+				"rollout %s of plan %s is still %s: finish or cancel it, or revise it in flight", id, p.Name, s)}
+		}
+	}
+	return fmt.Sprintf("%s-%d", p.Name, n+1), nil
+}
+
+// Revise gives a rollout a new version of its plan.
+func (c *Controller) Revise(ctx context.Context, id string, source []byte, cmd rollout.Command) (Result, error) {
+	w, err := c.find(id)
+	if err != nil {
+		return Result{}, err
+	}
+	p, err := plan.Parse(source)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := c.fits(p); err != nil {
+		return Result{}, err
+	}
+	cmd.Verb, cmd.PlanHash = rollout.Revise, p.Hash
+	return w.ask(ctx, request{cmd: &cmd, plan: p})
+}
+
+// splitID cuts "<plan>-<n>".
+func splitID(id string) (name string, n int) {
+	i := strings.LastIndexByte(id, '-')
+	if i < 0 {
+		return id, 0
+	}
+	n, err := strconv.Atoi(id[i+1:])
+	if err != nil {
+		return id, 0
+	}
+	return id[:i], n
+}
