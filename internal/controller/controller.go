@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -107,6 +108,9 @@ type Options struct {
 	Logger    *slog.Logger
 	Registry  prometheus.Registerer
 	BaseURL   string // for links in notices, "" = none
+	// Sources are the pulled sources that the server is set up for, such as
+	// prometheus; a plan whose guard needs another does not start.
+	Sources map[string]bool
 	// Fault, when set, is called at the named points of a commit; crash tests
 	// end the process there. Points: "before commit", "after commit",
 	// "after publish", "after send".
@@ -207,14 +211,25 @@ func (c *Controller) Do(ctx context.Context, id string, cmd rollout.Command) (Re
 	return w.ask(ctx, request{cmd: &cmd})
 }
 
-// claim refuses to start a rollout whose flag another one owns.
+// claim refuses to start a rollout whose plan has errors on this server: its
+// flag is another rollout's, a channel leads nowhere, a guard has no source.
 func (c *Controller) claim(w *worker) error {
-	v := w.view.Load()
-	if owner := c.flags.owner(v.Flag); owner != "" && owner != v.ID {
-		return &rollout.Refusal{Kind: rollout.Barred,
-			Why: fmt.Sprintf("flag %s is owned by rollout %s (E15): finish or cancel that one first", v.Flag, owner)}
+	p := w.inForce.Load()
+	facts := plan.ServerFacts{Channels: c.courier.reach(), Configured: c.o.Sources,
+		Carried: []string{p.Flag.By}} // which attributes telemetry carries is not kept yet: E20 is not looked at
+	if owner := c.flags.owner(p.Flag.Key); owner != w.id {
+		facts.FlagOwner = owner
 	}
-	return nil
+	var errors []string
+	for _, found := range plan.Lint(p, &facts) {
+		if found.Severity == plan.Error {
+			errors = append(errors, fmt.Sprintf("line %d: %s: %s: %s", found.Line, found.Code, found.What, found.Fix))
+		}
+	}
+	if len(errors) == 0 {
+		return nil
+	}
+	return &rollout.Refusal{Kind: rollout.Barred, Why: "the plan cannot start on this server: " + strings.Join(errors, "; ")}
 }
 
 // Arrived tells the controller that an event which a rule counts has become

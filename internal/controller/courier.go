@@ -64,6 +64,21 @@ func (c *Courier) Knows(address string) bool {
 	return address == "dashboard" || c.notifier(address) != nil
 }
 
+// reach lists where notices can be delivered, as plan.ServerFacts wants it:
+// "slack:" for every address of a scheme, or one whole address.
+func (c *Courier) reach() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]string, 0, len(c.notifiers))
+	for address := range c.notifiers {
+		if !strings.Contains(address, ":") {
+			address += ":"
+		}
+		out = append(out, address)
+	}
+	return out
+}
+
 func (c *Courier) notifier(address string) notify.Notifier {
 	c.mu.Lock()
 	defer c.mu.Unlock()

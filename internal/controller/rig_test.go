@@ -222,7 +222,7 @@ func (r *rig) up() {
 		}
 	})
 	var err error
-	r.c, err = controller.New(ctx, controller.Options{
+	r.c, err = controller.New(ctx, controller.Options{Sources: map[string]bool{"prometheus": true},
 		Store: r.store, Evidence: watcher{r.engine, r}, Publisher: r.hub, Feed: hub.NewFeed(0, 0), Clock: clk, Fault: r.fault,
 		BaseURL: "https://serin.test",
 	})

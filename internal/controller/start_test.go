@@ -1,0 +1,50 @@
+package controller_test
+
+import (
+	"strings"
+	"testing"
+
+	"serin/internal/rollout"
+)
+
+// TestStartNeedsWhatThePlanNames: a plan whose channel or guard leads nowhere
+// on this server is refused at the start, with the line and what to do.
+func TestStartNeedsWhatThePlanNames(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		edits []string
+		want  []string // of the refusal; none = it starts
+	}{
+		{"as it is", nil, nil},
+		{"a channel without a notifier", []string{`"slack:#team"`, `"pagerduty:on-call"`}, []string{"line 7", "E14", "configure it"}},
+		{"a guard without its source",
+			[]string{"criteria:", "metrics: { up: { gauge: up, source: probe, unit: \"%\" } }\ncriteria:", "rollback: [", "rollback: [up < 50% for 1m, "},
+			[]string{"E21", "probe is not configured", "leave the rule out"}},
+		{"a guard whose source is set up",
+			[]string{"criteria:", "metrics: { up: { gauge: up, source: prometheus, unit: \"%\" } }\ncriteria:", "rollback: [", "rollback: [up < 50% for 1m, "}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				source := edited(t, rigPlan, append([]string{"plan: rig", "plan: other", "flag: { key: rig }", "flag: { key: other }"}, tt.edits...)...)
+				if _, err := r.c.Create(r.Context(), []byte(source), "lead", "api"); err != nil {
+					t.Fatal(err)
+				}
+				_, err := r.c.Do(r.Context(), "other", rollout.Command{Verb: rollout.Start, By: "lead", Role: "lead", May: []string{"start"}})
+				if len(tt.want) == 0 {
+					if err != nil {
+						t.Errorf("refused: %v", err)
+					}
+					return
+				}
+				if statusOf(err) != 409 {
+					t.Fatalf("got %v, want 409", err)
+				}
+				for _, part := range tt.want {
+					if !strings.Contains(err.Error(), part) {
+						t.Errorf("%q does not say %q", err, part)
+					}
+				}
+			})
+		})
+	}
+}
