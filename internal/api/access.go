@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -11,42 +12,65 @@ import (
 	"serin/internal/store"
 )
 
+// project is the one project of a server.
+const project = "1"
+
+// linkLife is how long a sign-in link lives, where nobody says.
+const linkLife = 7 * 24 * time.Hour
+
 type tokenAnswer struct {
 	store.Token
 	Secret string `json:"secret,omitempty" doc:"shown once"`
+}
+
+// meAnswer is whose token or session a request carries.
+type meAnswer struct {
+	ID     string   `json:"id,omitempty" doc:"token id; left out for a session"`
+	Name   string   `json:"name" doc:"as journals write it"`
+	Kind   string   `json:"kind" enum:"token,session"`
+	Scopes []string `json:"scopes"`
+	Role   string   `json:"role,omitempty" doc:"plan role"`
+	Person string   `json:"person,omitempty"`
 }
 
 func (s *server) access(api huma.API) {
 	huma.Register(api, op(http.MethodGet, "/tokens", "list-tokens", admin, "Tokens and publishable keys"),
 		func(ctx context.Context, _ *struct{}) (*body[[]store.Token], error) {
 			t, err := s.Store.Tokens(ctx)
-			return ok(t), s.fail(err)
+			return list(t), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodPost, "/tokens", "create-token", admin, "Create a token or a publishable key"),
 		func(ctx context.Context, in *struct {
 			Body struct {
-				Name        string    `json:"name" minLength:"1" maxLength:"100"`
-				Kind        string    `json:"kind" enum:"operator,ingest,flags,flags-server,sign-in" default:"operator" required:"false"`
-				Scopes      []string  `json:"scopes,omitempty" doc:"read, operate, approve, admin"`
-				Role        string    `json:"role,omitempty" doc:"plan role the bearer acts in"`
-				Environment string    `json:"environment,omitempty"`
-				Origins     []string  `json:"origins,omitempty"`
-				Person      string    `json:"person,omitempty" doc:"who the token or sign-in link is for"`
-				Seconds     int64     `json:"ttl_seconds,omitempty" minimum:"0" doc:"how long it lives; 0 = until revoked"`
+				Name        string   `json:"name" minLength:"1" maxLength:"100"`
+				Kind        string   `json:"kind" enum:"operator,ingest,flags,flags-server,sign-in" default:"operator" required:"false"`
+				Scopes      []string `json:"scopes,omitempty" doc:"read, operate, approve, admin"`
+				Role        string   `json:"role,omitempty" doc:"plan role the bearer acts in"`
+				Environment string   `json:"environment,omitempty"`
+				Origins     []string `json:"origins,omitempty"`
+				Person      string   `json:"person,omitempty" doc:"who the token or sign-in link is for; of a link, the name if left out"`
+				Seconds     int64    `json:"ttl_seconds,omitempty" minimum:"0" doc:"how long it lives; 0 = until revoked, a sign-in link 7 days"`
 			}
 		}) (*body[tokenAnswer], error) {
 			b := in.Body
 			n := auth.NewToken{Name: b.Name, Kind: b.Kind, Scopes: b.Scopes, Role: b.Role, Person: b.Person,
 				Environment: b.Environment, Origins: b.Origins, TTL: time.Duration(b.Seconds) * time.Second}
-			if b.Kind == auth.KindIngest {
-				n.Project = "1"
+			switch b.Kind {
+			case auth.KindIngest:
+				n.Project = project
+			case auth.KindSignIn:
+				n.Person = cmp.Or(n.Person, n.Name) // the journal names people
+				n.TTL = cmp.Or(n.TTL, linkLife)
 			}
 			secret, t, err := s.Auth.CreateToken(ctx, who(ctx), n)
 			return ok(tokenAnswer{Token: t, Secret: secret}), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodDelete, "/tokens/{id}", "revoke-token", admin, "Revoke a token or key"),
-		func(ctx context.Context, in *RolloutID) (*struct{}, error) {
-			return nil, s.fail(s.Auth.RevokeToken(ctx, who(ctx), in.ID, ""))
+		func(ctx context.Context, in *struct {
+			ID     string `path:"id"`
+			Reason string `query:"reason" maxLength:"1000" doc:"why, for the audit log"`
+		}) (*struct{}, error) {
+			return nil, s.fail(s.Auth.RevokeToken(ctx, who(ctx), in.ID, in.Reason))
 		})
 	huma.Register(api, op(http.MethodGet, "/audit", "list-audit", read, "Who changed what, newest first"),
 		func(ctx context.Context, in *struct {
@@ -54,8 +78,11 @@ func (s *server) access(api huma.API) {
 			Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 		}) (*body[[]store.AuditEntry], error) {
 			a, err := s.Store.AuditEntries(ctx, in.Target, in.Limit)
-			return ok(a), s.fail(err)
+			return list(a), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodGet, "/me", "get-me", read, "Whose token this is"),
-		func(ctx context.Context, _ *struct{}) (*body[auth.Principal], error) { return ok(who(ctx)), nil })
+		func(ctx context.Context, _ *struct{}) (*body[meAnswer], error) {
+			p := who(ctx)
+			return ok(meAnswer{ID: p.ID, Name: p.Name, Kind: p.Kind, Scopes: p.Scopes, Role: p.Role, Person: p.Person}), nil
+		})
 }

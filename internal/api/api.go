@@ -6,12 +6,13 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"serin/internal/auth"
 	"serin/internal/controller"
+	"serin/internal/evidence"
 	"serin/internal/flag"
 	"serin/internal/hub"
 	"serin/internal/plan"
@@ -91,9 +93,9 @@ func New(o Options) http.Handler {
 	config.DocsPath = ""
 	config.SchemasPath = ""
 	config.CreateHooks = nil
-	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	config.Components.Schemas = schemas()
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
-	config.Info.Description = "Progressive delivery: flags, plans, rollouts and what their users really get."
+	config.Info.Description = about
 	api := humago.New(mux, config)
 	api.UseMiddleware(s.authorize(api))
 	s.rollouts(api)
@@ -101,25 +103,23 @@ func New(o Options) http.Handler {
 	s.flags(api)
 	s.reports(api)
 	s.access(api)
+	s.describeStream(api)
 	mux.HandleFunc("GET "+Prefix+"/stream", s.stream)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, fmt.Sprintf("%s %s is not available: %s/openapi.json lists what is", r.Method, r.URL.Path, Prefix))
 	})
-	return http.MaxBytesHandler(mux, maxBody)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // answers hold what a token may see
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		mux.ServeHTTP(w, r)
+	})
 }
 
-// schemaName keeps types of the same name in different packages apart.
-func schemaName(t reflect.Type, hint string) string {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	name := huma.DefaultSchemaNamer(t, hint)
-	if path := t.PkgPath(); path != "" && !strings.HasSuffix(path, "/huma/v2") {
-		pkg := path[strings.LastIndexByte(path, '/')+1:]
-		return strings.ToUpper(pkg[:1]) + pkg[1:] + name
-	}
-	return name
-}
+// about is the head of the OpenAPI document.
+const about = `Progressive delivery: flags, plans, rollouts and what their users really get.
+
+Durations are nanoseconds, times RFC 3339 in UTC. An exposure is in thousandths of a percent (10 % = 10000) in states and
+journals; fields named percent or traffic, and exposure of a rollout's view, are percent. Errors are problem details (RFC 9457).`
 
 type principalKey struct{}
 
@@ -136,7 +136,8 @@ const (
 
 // op describes an operation that needs scope.
 func op(method, path, id string, scope auth.Scope, summary string) huma.Operation {
-	return huma.Operation{Method: method, Path: Prefix + path, OperationID: id, Summary: summary, DefaultStatus: http.StatusOK,
+	return huma.Operation{Method: method, Path: Prefix + path, OperationID: id, Summary: summary,
+		Description: "Needs the scope " + string(scope) + ".", MaxBodyBytes: maxBody,
 		Metadata: map[string]any{scopeKey: scope}, Security: []map[string][]string{{"bearer": {}}}}
 }
 
@@ -156,40 +157,73 @@ func (s *server) authorize(api huma.API) func(huma.Context, func(huma.Context)) 
 			return
 		}
 		r, _ := humago.Unwrap(ctx)
-		p, status, why := s.principal(r, scope)
-		if status != 0 {
-			_ = huma.WriteErr(api, ctx, status, why)
+		p, no := s.principal(r, scope)
+		if no != nil {
+			no.headers(ctx.SetHeader)
+			_ = huma.WriteErr(api, ctx, no.status, no.why)
 			return
 		}
+		ctx = huma.WithValue(ctx, viaKey{}, viaOf(r))
+		ctx = huma.WithContext(ctx, auth.WithAddress(ctx.Context(), address(r)))
 		next(huma.WithValue(ctx, principalKey{}, p))
 	}
 }
 
-// principal finds who asks; a status other than 0 is the refusal.
-func (s *server) principal(r *http.Request, scope auth.Scope) (auth.Principal, int, string) {
+// refusal is why a request is not let in.
+type refusal struct {
+	status int
+	why    string
+	after  time.Duration // when to try again; 0 = not told
+}
+
+// headers sets what belongs to the status: the scheme of a 401 (RFC 9110,
+// section 11.6.1) and when to try again.
+func (r *refusal) headers(set func(name, value string)) {
+	if r.status == http.StatusUnauthorized {
+		set("WWW-Authenticate", "Bearer")
+	}
+	if r.after > 0 {
+		set("Retry-After", strconv.Itoa(int((r.after+time.Second-1)/time.Second)))
+	}
+}
+
+// principal finds who asks, or why the request is refused.
+func (s *server) principal(r *http.Request, scope auth.Scope) (auth.Principal, *refusal) {
 	bearer := auth.Bearer(r.Header.Get("Authorization"))
 	if bearer == "" {
-		if r.Method == http.MethodGet {
-			if p, ok := s.Sessions.Principal(r); ok && p.Can(scope) {
-				return p, 0, ""
-			}
-		}
-		return auth.Principal{}, http.StatusUnauthorized, "send an operator token: Authorization: Bearer TOKEN (make one with: serin token create)"
+		return s.visitor(r, scope)
 	}
 	p, err := s.Auth.Token(auth.WithAddress(r.Context(), address(r)), bearer)
 	var locked *auth.LockedError
 	switch {
 	case errors.As(err, &locked):
-		return p, http.StatusTooManyRequests, err.Error()
+		return p, &refusal{status: http.StatusTooManyRequests, why: err.Error(), after: locked.After}
 	case err != nil && !errors.Is(err, auth.ErrUnauthenticated):
 		s.Logger.Error("check token", "err", err)
-		return p, http.StatusServiceUnavailable, "tokens cannot be checked now: serin's log says why"
+		return p, &refusal{status: http.StatusServiceUnavailable, why: "tokens cannot be checked now: serin's log says why"}
 	case err != nil:
-		return p, http.StatusUnauthorized, "this token is unknown, expired or revoked: make one with: serin token create"
+		return p, &refusal{status: http.StatusUnauthorized, why: "this token is unknown, expired or revoked: make one with: serin token create"}
 	case !p.Can(scope):
-		return p, http.StatusForbidden, fmt.Sprintf("token %q may not do this: it needs scope %s", p.Name, scope)
+		return p, &refusal{status: http.StatusForbidden, why: fmt.Sprintf("token %q may not do this: it needs scope %s", p.Name, scope)}
 	}
-	return p, 0, ""
+	return p, nil
+}
+
+// visitor is a signed-in person whose page reads; a page cannot change
+// anything here.
+func (s *server) visitor(r *http.Request, scope auth.Scope) (auth.Principal, *refusal) {
+	none := &refusal{status: http.StatusUnauthorized, why: "send an operator token: Authorization: Bearer TOKEN (make one with: serin token create)"}
+	if r.Method != http.MethodGet {
+		return auth.Principal{}, none
+	}
+	p, ok := s.Sessions.Principal(r)
+	switch {
+	case !ok:
+		return p, none
+	case !p.Can(scope):
+		return p, &refusal{status: http.StatusForbidden, why: fmt.Sprintf("%s may not see this: it needs scope %s", p.Name, scope)}
+	}
+	return p, nil
 }
 
 // address is the client's address without its port.
@@ -207,10 +241,37 @@ func who(ctx context.Context) auth.Principal {
 	return p
 }
 
+// userAgent begins the User-Agent of serin's own command line.
+const userAgent = "serin/"
+
+type viaKey struct{}
+
+// via is the journal's word for the door: "cli" for serin's own command line,
+// else "api".
+func via(ctx context.Context) string {
+	v, _ := ctx.Value(viaKey{}).(string)
+	return v
+}
+
+func viaOf(r *http.Request) string {
+	if strings.HasPrefix(r.UserAgent(), userAgent) {
+		return "cli"
+	}
+	return "api"
+}
+
 // body wraps an answer.
 type body[T any] struct{ Body T }
 
 func ok[T any](v T) *body[T] { return &body[T]{v} }
+
+// list wraps a list: an empty one is [], never null.
+func list[T any](v []T) *body[[]T] {
+	if v == nil {
+		v = []T{}
+	}
+	return &body[[]T]{v}
+}
 
 // fail is the one place where kinds of error become HTTP statuses.
 func (s *server) fail(err error) error {
@@ -238,7 +299,9 @@ func (s *server) fail(err error) error {
 		return huma.NewError(http.StatusInsufficientStorage, "the disk of the data directory is full: nothing was changed; make room and try again")
 	case errors.Is(err, auth.ErrInvalid):
 		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
-	case errors.Is(err, controller.ErrStopped):
+	case errors.Is(err, auth.ErrForbidden):
+		return huma.NewError(http.StatusForbidden, err.Error())
+	case errors.Is(err, controller.ErrStopped), errors.Is(err, evidence.ErrUnavailable), errors.Is(err, evidence.ErrOverload):
 		return huma.NewError(http.StatusServiceUnavailable, err.Error())
 	}
 	s.Logger.Error("operator API", "err", err)
@@ -249,5 +312,5 @@ func (s *server) fail(err error) error {
 func problem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"title":%q,"status":%d,"detail":%q}`+"\n", http.StatusText(status), status, detail)
+	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail}) // the client has gone
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -79,18 +80,18 @@ func (s *server) flags(api huma.API) {
 			}
 			return ok(out), nil
 		})
-	huma.Register(api, raw(op(http.MethodPut, "/flags/{key}", "put-flag", operate, "Write a flag")),
+	huma.Register(api, raw(op(http.MethodPut, "/flags/{key}", "put-flag", operate, "Write a flag; switching off one that a rollout owns rolls that rollout back")),
 		func(ctx context.Context, in *struct {
 			FlagKey
-			Revision int64  `query:"revision" default:"-1" doc:"revision last seen; 0 = must be new, -1 = any"`
+			Revision int64  `query:"revision" default:"-1" minimum:"-1" doc:"revision last seen; 0 = must be new, -1 = any"`
 			Reason   string `query:"reason"`
 			RawBody  []byte `contentType:"application/json" doc:"the flag in flagd's JSON format"`
 		}) (*body[map[string]int64], error) {
-			d, err := flag.ParseDefinition(in.Key, in.RawBody)
+			d, err := flag.ParseDefinition(in.Key, bytes.Clone(in.RawBody))
 			if err != nil {
 				return nil, huma.NewError(http.StatusUnprocessableEntity, "the flag is not in flagd's format: "+err.Error())
 			}
-			rev, err := s.Controller.Flags().Put(ctx, d, in.Revision, who(ctx).Name, "api", in.Reason)
+			rev, err := s.Controller.PutFlag(ctx, d, in.Revision, actor(who(ctx), ""), via(ctx), in.Reason)
 			return ok(map[string]int64{"revision": rev}), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodDelete, "/flags/{key}", "delete-flag", operate, "Delete a flag that no rollout owns"),
@@ -98,7 +99,7 @@ func (s *server) flags(api huma.API) {
 			FlagKey
 			Reason string `query:"reason"`
 		}) (*struct{}, error) {
-			return nil, s.fail(s.Controller.Flags().Delete(ctx, in.Key, who(ctx).Name, "api", in.Reason))
+			return nil, s.fail(s.Controller.Flags().Delete(ctx, in.Key, who(ctx).Name, via(ctx), in.Reason))
 		})
 	huma.Register(api, op(http.MethodPost, "/flags/{key}/evaluate", "evaluate-flag", read, "What a user gets, without recording it"),
 		func(_ context.Context, in *struct {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -21,7 +22,7 @@ type lintAnswer struct {
 func (s *server) plans(api huma.API) {
 	huma.Register(api, raw(op(http.MethodPost, "/plans/lint", "lint-plan", read, "Check a plan file")),
 		func(_ context.Context, in *createRollout) (*body[lintAnswer], error) {
-			p, err := plan.Parse(in.RawBody)
+			p, err := plan.Parse(bytes.Clone(in.RawBody))
 			var problems plan.Problems
 			if errors.As(err, &problems) {
 				return ok(lintAnswer{Problems: problems}), nil
@@ -30,7 +31,7 @@ func (s *server) plans(api huma.API) {
 				return nil, s.fail(err)
 			}
 			found := plan.Lint(p, nil)
-			answer := lintAnswer{OK: true, Problems: found, Skipped: plan.Skipped()}
+			answer := lintAnswer{OK: true, Problems: append([]plan.Problem{}, found...), Skipped: plan.Skipped()}
 			for _, f := range found {
 				if f.Severity == plan.Error {
 					answer.OK = false
@@ -41,6 +42,6 @@ func (s *server) plans(api huma.API) {
 	huma.Register(api, op(http.MethodGet, "/plans", "list-plans", read, "The latest version of each plan"),
 		func(ctx context.Context, _ *struct{}) (*body[[]store.PlanVersion], error) {
 			v, err := s.Store.PlanNames(ctx)
-			return ok(v), s.fail(err)
+			return list(v), s.fail(err)
 		})
 }

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -27,19 +29,22 @@ type createRollout struct {
 // command is what a person sends with a verb; each verb reads its own fields.
 type command struct {
 	RolloutID
-	Key  string `header:"Idempotency-Key" doc:"the same key twice is one command"`
-	Body struct {
-		Version  int64    `json:"version,omitempty" doc:"version last seen; raising verbs are refused when it is stale"`
-		Reason   string   `json:"reason,omitempty"`
-		As       string   `json:"as,omitempty" doc:"plan role to act in; the token's own role by default, any role for admins"`
-		To       string   `json:"to,omitempty" doc:"promote, restart: a stage's name; complete: the option chosen"`
-		Percent  *float64 `json:"percent,omitempty" minimum:"0" maximum:"100" doc:"reduce: percent of the audience; left out, the plan's actions.reduce"`
-		Hotfix   bool     `json:"hotfix,omitempty" doc:"reduce: flag off for all, stage kept"`
-		Item     string   `json:"item,omitempty" doc:"complete, reopen, confirm: the item's id or text"`
-		Evidence string   `json:"evidence,omitempty" doc:"complete: a link"`
-		Cause    string   `json:"cause,omitempty" doc:"restart: what was wrong"`
-		Plan     string   `json:"plan,omitempty" doc:"revise: the new plan file"`
-	} `required:"false"`
+	Key string `header:"Idempotency-Key" doc:"the same key twice is one command"`
+	// Body is a pointer so that a verb may come without one.
+	Body *commandBody
+}
+
+type commandBody struct {
+	Version  int64    `json:"version,omitempty" doc:"version last seen; raising verbs are refused when it is stale"`
+	Reason   string   `json:"reason,omitempty"`
+	As       string   `json:"as,omitempty" doc:"plan role to act in; the token's own role by default, any role for admins"`
+	To       string   `json:"to,omitempty" doc:"promote, restart: a stage's name; complete: the option chosen"`
+	Percent  *float64 `json:"percent,omitempty" minimum:"0" maximum:"100" doc:"reduce: percent of the audience; left out, the plan's actions.reduce"`
+	Hotfix   bool     `json:"hotfix,omitempty" doc:"reduce: flag off for all, stage kept"`
+	Item     string   `json:"item,omitempty" doc:"complete, reopen, confirm: the item's id or text"`
+	Evidence string   `json:"evidence,omitempty" doc:"complete: a link"`
+	Cause    string   `json:"cause,omitempty" doc:"restart: what was wrong"`
+	Plan     string   `json:"plan,omitempty" doc:"revise: the new plan file"`
 }
 
 // verbs are the commands with the scope that each needs. Lowering is open to
@@ -70,11 +75,11 @@ func (s *server) rollouts(api huma.API) {
 	huma.Register(api, op(http.MethodGet, "/rollouts", "list-rollouts", read, "All rollouts, those that need somebody first"),
 		func(ctx context.Context, _ *struct{}) (*body[[]controller.View], error) {
 			v, err := s.Controller.Views(ctx)
-			return ok(v), s.fail(err)
+			return list(v), s.fail(err)
 		})
 	huma.Register(api, raw(op(http.MethodPost, "/rollouts", "create-rollout", operate, "Create the next rollout of a plan")),
 		func(ctx context.Context, in *createRollout) (*body[controller.Result], error) {
-			r, err := s.Controller.Create(ctx, in.RawBody, who(ctx).Name, "api")
+			r, err := s.Controller.Create(ctx, bytes.Clone(in.RawBody), who(ctx).Name, via(ctx))
 			return ok(r), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodGet, "/rollouts/{id}", "get-rollout", read, "One rollout"),
@@ -89,7 +94,7 @@ func (s *server) rollouts(api huma.API) {
 			Limit int   `query:"limit" minimum:"0" maximum:"10000" default:"1000"`
 		}) (*body[[]rollout.Event], error) {
 			e, err := s.Controller.Journal(ctx, in.ID, in.After, in.Limit)
-			return ok(e), s.fail(err)
+			return list(e), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodGet, "/rollouts/{id}/timeline", "get-timeline", read, "A rollout's journal in words, newest first"),
 		func(ctx context.Context, in *struct {
@@ -97,7 +102,7 @@ func (s *server) rollouts(api huma.API) {
 			Limit int `query:"limit" minimum:"0" maximum:"1000" default:"100"`
 		}) (*body[[]controller.Entry], error) {
 			e, err := s.Controller.Timeline(ctx, in.ID, in.Limit)
-			return ok(e), s.fail(err)
+			return list(e), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodGet, "/rollouts/{id}/notices", "get-notices", read, "Who was told what, newest first"),
 		func(ctx context.Context, in *struct {
@@ -105,9 +110,9 @@ func (s *server) rollouts(api huma.API) {
 			Limit int `query:"limit" minimum:"0" maximum:"1000" default:"100"`
 		}) (*body[[]store.Outgoing], error) {
 			n, err := s.Controller.Notices(ctx, in.ID, in.Limit)
-			return ok(n), s.fail(err)
+			return list(n), s.fail(err)
 		})
-	huma.Register(api, op(http.MethodGet, "/rollouts/{id}/plan", "get-rollout-plan", read, "The plan file in force"),
+	huma.Register(api, file(op(http.MethodGet, "/rollouts/{id}/plan", "get-rollout-plan", read, "The plan file in force")),
 		func(ctx context.Context, in *RolloutID) (*huma.StreamResponse, error) {
 			src, err := s.Controller.PlanSource(ctx, in.ID)
 			if err != nil {
@@ -124,7 +129,7 @@ func (s *server) rollouts(api huma.API) {
 			Metric string `path:"metric"`
 			Range  string `query:"range" default:"24h" doc:"how far back, such as 6h or 7d"`
 		}) (*body[controller.Series], error) {
-			span, err := parseRange(in.Range)
+			span, err := controller.ParseRange(in.Range)
 			if err != nil {
 				return nil, huma.NewError(http.StatusUnprocessableEntity, err.Error())
 			}
@@ -140,16 +145,18 @@ func (s *server) rollouts(api huma.API) {
 
 // do carries out one command.
 func (s *server) do(ctx context.Context, verb rollout.Verb, in *command) (*body[controller.Result], error) {
-	p, b := who(ctx), in.Body
+	p, b := who(ctx), commandBody{}
+	if in.Body != nil {
+		b = *in.Body
+	}
 	cmd := rollout.Command{
-		ID: in.Key, Verb: verb, By: p.Name, Via: "api", Reason: b.Reason, Version: b.Version, To: b.To,
+		ID: in.Key, Verb: verb, By: p.Name, Via: via(ctx), Reason: b.Reason, Version: b.Version, To: b.To,
 		Percent: -1, Hotfix: b.Hotfix, Item: b.Item, Evidence: b.Evidence, Cause: b.Cause,
 	}
 	if b.Percent != nil {
 		cmd.Percent = flag.Percent(*b.Percent*1000 + 0.5)
 	}
-	actor := controller.Actor{Name: p.Name, Role: p.Role, As: b.As, Admin: p.Can(admin)}
-	if err := s.Controller.Authorize(ctx, in.ID, actor, &cmd); err != nil {
+	if err := s.Controller.Authorize(ctx, in.ID, actor(p, b.As), &cmd); err != nil {
 		return nil, s.fail(err)
 	}
 	if verb == rollout.Revise {
@@ -157,10 +164,36 @@ func (s *server) do(ctx context.Context, verb rollout.Verb, in *command) (*body[
 		return ok(r), s.fail(err)
 	}
 	r, err := s.Controller.Do(ctx, in.ID, cmd)
+	var refused *rollout.Refusal
+	if errors.As(err, &refused) && refused.Kind == rollout.Stale {
+		return nil, s.stale(ctx, in.ID, refused)
+	}
 	return ok(r), s.fail(err)
 }
 
-// parseRange reads "6h" or "7d".
-func parseRange(text string) (time.Duration, error) {
-	return controller.ParseRange(text)
+// stale refuses a command that rests on an old version, and says where the
+// rollout is now.
+func (s *server) stale(ctx context.Context, id string, refused *rollout.Refusal) error {
+	v, err := s.Controller.View(ctx, id)
+	if err != nil {
+		return s.fail(err)
+	}
+	return huma.NewError(http.StatusConflict, refused.Why, &huma.ErrorDetail{
+		Location: "body.version", Value: v.Version,
+		Message: fmt.Sprintf("%s is %s at %s, version %d", v.ID, v.State.Status, v.State.Exposure, v.Version),
+	})
+}
+
+// file says that an operation answers with a YAML file.
+func file(o huma.Operation) huma.Operation {
+	o.DefaultStatus = http.StatusOK
+	o.Responses = map[string]*huma.Response{
+		"200": {Description: http.StatusText(http.StatusOK), Content: map[string]*huma.MediaType{"application/yaml": {Schema: &huma.Schema{Type: huma.TypeString}}}},
+	}
+	return o
+}
+
+// actor is who p acts as; as is the plan role asked for, "" = the token's own.
+func actor(p auth.Principal, as string) controller.Actor {
+	return controller.Actor{Name: p.Name, Role: p.Role, As: as, Admin: p.Can(admin)}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // beatEvery is how often the stream says that it lives.
@@ -14,16 +16,16 @@ const beatEvery = 5 * time.Second
 // is the global sequence number, so that Last-Event-ID resumes; a gap too old
 // is answered by the event "reload".
 func (s *server) stream(w http.ResponseWriter, r *http.Request) {
-	if _, status, why := s.principal(r, read); status != 0 {
-		problem(w, status, why)
+	if _, no := s.principal(r, read); no != nil {
+		no.headers(w.Header().Set)
+		problem(w, no.status, no.why)
 		return
 	}
-	last, _ := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64)
+	last, _ := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64) // no number: from now on
 	sub := s.Feed.Subscribe(last)
 	defer sub.Close()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	out := http.NewResponseController(w)
 	every := s.Beat
@@ -32,7 +34,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	beat := time.NewTicker(every)
 	defer beat.Stop()
-	fmt.Fprintf(w, "event: beat\ndata: {\"now\":%d}\n\n", s.Now().Unix())
+	s.beat(w)
 	for {
 		if out.Flush() != nil {
 			return
@@ -41,11 +43,33 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			fmt.Fprintf(w, "event: beat\ndata: {\"now\":%d}\n\n", s.Now().Unix())
-		case <-sub.Ready():
+			if _, no := s.principal(r, read); no != nil {
+				return // revoked or expired meanwhile
+			}
+			s.beat(w)
+		case _, open := <-sub.Ready():
 			for _, f := range sub.Take() {
 				fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", f.Seq, f.Event, f.Data)
 			}
+			if !open { // the server stops
+				_ = out.Flush()
+				return
+			}
 		}
 	}
+}
+
+// beat says that the stream lives, and the server's time.
+func (s *server) beat(w http.ResponseWriter) {
+	fmt.Fprintf(w, "event: beat\ndata: {\"now\":%d}\n\n", s.Now().Unix())
+}
+
+// describeStream puts the stream into the OpenAPI document.
+func (s *server) describeStream(api huma.API) {
+	o := op(http.MethodGet, "/stream", "stream", read, "What changes, as server-sent events")
+	o.Description += " Events: rollout, point, flag, issue, notice, beat, reload. Last-Event-ID resumes; reload means: too late, read everything again."
+	o.Responses = map[string]*huma.Response{
+		"200": {Description: http.StatusText(http.StatusOK), Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}},
+	}
+	api.OpenAPI().AddOperation(&o)
 }

@@ -11,6 +11,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"serin/internal/server"
 )
 
 // Streams are the terminal's.
@@ -37,7 +39,6 @@ type app struct {
 	Streams
 	getenv func(string) string
 	url    string
-	token  string
 	data   string
 	json   bool
 }
@@ -72,7 +73,8 @@ watches what really happens to them, and takes it back by itself when it hurts.
   serin demo     see the whole of it in two minutes
   serin serve    run it
 
-Commands find the server in SERIN_URL and SERIN_TOKEN, or in a data directory with --data.`,
+Commands find the server in SERIN_URL and SERIN_TOKEN, or in the data directory of a server on this
+machine with --data. Exit status: 0 fine, 1 refused or failed, 2 usage.`,
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
@@ -81,11 +83,12 @@ Commands find the server in SERIN_URL and SERIN_TOKEN, or in a data directory wi
 	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.PersistentFlags()
-	f.StringVar(&a.url, "url", "", "server address (default: SERIN_URL)")
+	f.StringVar(&a.url, "url", "", "server address (default: SERIN_URL, else http://"+server.DefaultListen+")")
 	f.StringVar(&a.data, "data", "", "data directory of a server on this machine")
 	f.BoolVar(&a.json, "json", false, "print JSON")
-	root.AddCommand(a.serve(), a.demo(), a.lint(), a.show(), a.rollout(), a.flag(), a.issues(), a.tokenCommand(),
+	root.AddCommand(a.serve(), a.demo(), a.initPlan(), a.lint(), a.show(), a.rollout(), a.flag(), a.issues(), a.tokenCommand(),
 		a.record(), a.deployed(), a.push(), a.audit(), a.version())
+	root.CompletionOptions.HiddenDefaultCmd = true
 	wrapUsage(root)
 	return root
 }
@@ -100,6 +103,9 @@ func wrapUsage(c *cobra.Command) {
 			return nil
 		}
 	} else if c.HasSubCommands() {
+		if c.RunE == nil { // else cobra shows the help and finds nothing wrong with an unknown word
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
 		c.Args = func(cmd *cobra.Command, given []string) error {
 			if len(given) > 0 {
 				return usageError{fmt.Errorf("unknown command %q for %q: see %s --help", given[0], cmd.CommandPath(), cmd.CommandPath())}
@@ -110,6 +116,11 @@ func wrapUsage(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		wrapUsage(sub)
 	}
+}
+
+// done says what was done: a line, or with --json an object.
+func (a *app) done(v map[string]any, format string, args ...any) error {
+	return a.print(v, func(w io.Writer) { fmt.Fprintf(w, format+"\n", args...) })
 }
 
 // print writes v as JSON with --json, else as text by f.

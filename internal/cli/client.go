@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,31 +23,24 @@ const callLimit = 30 * time.Second
 // client speaks the operator API.
 type client struct {
 	url, token string
+	agent      string // User-Agent; the journal calls serin's own "cli"
+	key        string // Idempotency-Key of the next calls; "" = none
 	http       *http.Client
 }
 
-// client finds server and token: flags, then the environment, then the
-// bootstrap file of --data.
+// client finds server and token: in the first tokens of --data, else in the
+// environment. --url goes before both addresses.
 func (a *app) client() (*client, error) {
-	c := &client{url: a.url, token: a.getenv("SERIN_TOKEN"), http: &http.Client{Timeout: callLimit}}
-	if c.url == "" {
-		c.url = a.getenv("SERIN_URL")
-	}
+	c := &client{url: a.getenv("SERIN_URL"), token: a.getenv("SERIN_TOKEN"), agent: "serin/" + version(), http: &http.Client{Timeout: callLimit}}
 	if a.data != "" {
-		data, err := os.ReadFile(filepath.Join(a.data, server.BootstrapFile))
+		b, err := firstTokens(a.data)
 		if err != nil {
-			return nil, fmt.Errorf("read the first tokens: %w (the file is gone once somebody has signed in: set SERIN_URL and SERIN_TOKEN)", err)
+			return nil, err
 		}
-		var b server.Bootstrap
-		if err := json.Unmarshal(data, &b); err != nil {
-			return nil, fmt.Errorf("%s: %w", server.BootstrapFile, err)
-		}
-		if c.url == "" {
-			c.url = b.URL
-		}
-		if c.token == "" {
-			c.token = b.AdminToken
-		}
+		c.url, c.token = b.URL, b.AdminToken
+	}
+	if a.url != "" {
+		c.url = a.url
 	}
 	if c.url == "" {
 		c.url = "http://" + server.DefaultListen
@@ -54,8 +48,27 @@ func (a *app) client() (*client, error) {
 	if c.token == "" {
 		return nil, errors.New("no token: set SERIN_TOKEN, or name the server's data directory with --data")
 	}
+	if u, err := url.Parse(c.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, usageError{fmt.Errorf("server address %q: write it as http://HOST:PORT", c.url)}
+	}
 	c.url = strings.TrimSuffix(c.url, "/")
 	return c, nil
+}
+
+// firstTokens reads what the first start of a server wrote.
+func firstTokens(dir string) (b server.Bootstrap, err error) {
+	path := filepath.Join(dir, server.BootstrapFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return b, fmt.Errorf("%s is not there: either %s is no data directory of a server, or somebody has signed in already; then set SERIN_URL and SERIN_TOKEN", path, dir)
+	}
+	if err != nil {
+		return b, fmt.Errorf("read the first tokens: %w", err)
+	}
+	if err := json.Unmarshal(data, &b); err != nil {
+		return b, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
 }
 
 // problem is an RFC 9457 answer.
@@ -76,7 +89,7 @@ func (p *problem) Error() string {
 	}
 	for _, e := range p.Errors {
 		text += "\n  " + e.Message
-		if e.Location != "" && !strings.HasPrefix(e.Location, "line ") {
+		if e.Location != "" && e.Location != "body.version" && !strings.HasPrefix(e.Location, "line ") { // those say it themselves
 			text += " (" + e.Location + ")"
 		}
 	}
@@ -106,12 +119,22 @@ func (c *client) Call(ctx context.Context, method, path string, body, out any) e
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
+	if c.agent != "" {
+		req.Header.Set("User-Agent", c.agent)
+	}
+	if c.key != "" {
+		req.Header.Set("Idempotency-Key", c.key)
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("reach the server at %s: %w", c.url, err)
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err // without method and path
+		}
+		return fmt.Errorf("no answer from the server at %s: %w; is it running, and is SERIN_URL right?", c.url, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(resp.Body)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -46,9 +48,9 @@ func (a *app) flagList() *cobra.Command {
 					return
 				}
 				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(t, "FLAG\tREVISION\tOWNER\tCHANGED\tBY")
+				fmt.Fprintln(t, "FLAG\tREVISION\tOWNER\tCHANGED (UTC)\tBY")
 				for _, f := range flags {
-					fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", f.Key, f.Revision, f.Owner, f.UpdatedAt.Format(time.DateTime), f.UpdatedBy)
+					fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", f.Key, f.Revision, cmp.Or(f.Owner, "-"), f.UpdatedAt.UTC().Format(time.DateTime), f.UpdatedBy)
 				}
 				_ = t.Flush()
 			})
@@ -64,7 +66,14 @@ func (a *app) flagGet() *cobra.Command {
 			if err := a.get(cmd.Context(), flagPath(args[0]), &f); err != nil {
 				return err
 			}
-			return a.print(f, func(w io.Writer) { fmt.Fprintf(w, "%s\n", f.Definition) })
+			return a.print(f, func(w io.Writer) {
+				var pretty bytes.Buffer
+				if json.Indent(&pretty, f.Definition, "", "  ") != nil {
+					pretty.Reset()
+					pretty.Write(f.Definition)
+				}
+				fmt.Fprintln(w, pretty.String())
+			})
 		},
 	}
 }
@@ -78,6 +87,9 @@ func (a *app) flagSet() *cobra.Command {
 		Long: `Write a flag in flagd's JSON format from --file ("-" is standard input), or change who may read it:
 --client lets pages read it with a publishable key, --server-only takes that back.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if client && server {
+				return usageError{fmt.Errorf("--client and --server-only exclude each other")}
+			}
 			c, err := a.client()
 			if err != nil {
 				return err
@@ -92,6 +104,9 @@ func (a *app) flagSet() *cobra.Command {
 				var f flagAnswer
 				if err = c.Call(cmd.Context(), http.MethodGet, flagPath(args[0]), nil, &f); err == nil {
 					definition = f.Definition
+					if revision < 0 {
+						revision = f.Revision // what is changed is what was read
+					}
 				}
 			default:
 				return usageError{fmt.Errorf("say what to change: --file, --client or --server-only")}
@@ -109,7 +124,7 @@ func (a *app) flagSet() *cobra.Command {
 			if err := c.Call(cmd.Context(), http.MethodPut, flagPath(args[0])+"?"+q.Encode(), definition, &out); err != nil {
 				return err
 			}
-			return a.print(out, func(w io.Writer) { fmt.Fprintf(w, "%s written, revision %d\n", args[0], out["revision"]) })
+			return a.print(out, func(w io.Writer) { fmt.Fprintf(w, "flag %s written, revision %d\n", args[0], out["revision"]) })
 		},
 	}
 	f := cmd.Flags()
@@ -137,16 +152,30 @@ func setClient(definition json.RawMessage, client bool) (json.RawMessage, error)
 }
 
 func (a *app) flagDelete() *cobra.Command {
-	return &cobra.Command{
+	var reason string
+	cmd := &cobra.Command{
 		Use: "delete KEY", Short: "Delete a flag that no rollout owns", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
-			return c.Call(cmd.Context(), http.MethodDelete, flagPath(args[0]), nil, nil)
+			if err := c.Call(cmd.Context(), http.MethodDelete, flagPath(args[0])+withReason(reason), nil, nil); err != nil {
+				return err
+			}
+			return a.done(map[string]any{"deleted": args[0]}, "flag %s deleted", args[0])
 		},
 	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
+	return cmd
+}
+
+// withReason is the query of a deletion.
+func withReason(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return "?" + url.Values{"reason": {reason}}.Encode()
 }
 
 func (a *app) flagEvaluate() *cobra.Command {
@@ -176,7 +205,11 @@ func (a *app) flagEvaluate() *cobra.Command {
 				return err
 			}
 			return a.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "%s  %s  (%s%s)\n", out.Variant, out.Value, out.Reason, out.Detail)
+				why := out.Reason
+				if out.Detail != "" {
+					why += ": " + oneLine(out.Detail)
+				}
+				fmt.Fprintf(w, "%s  %s  (%s)\n", cmp.Or(out.Variant, "-"), cmp.Or(string(out.Value), "-"), why)
 			})
 		},
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,9 +31,9 @@ func (a *app) issues() *cobra.Command {
 					return
 				}
 				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(t, "ISSUE\tLEVEL\tEVENTS\tUSERS\tLAST SEEN\tTITLE")
+				fmt.Fprintln(t, "ISSUE\tLEVEL\tEVENTS\tUSERS\tLAST SEEN (UTC)\tTITLE")
 				for _, i := range issues {
-					fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Level, i.Events, i.Users, i.LastSeen.Format(time.DateTime), oneLine(i.Title))
+					fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Level, i.Events, i.Users, i.LastSeen.UTC().Format(time.DateTime), oneLine(i.Title))
 				}
 				_ = t.Flush()
 			})
@@ -73,8 +74,14 @@ func (a *app) record() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Call(cmd.Context(), http.MethodPost, "/feedback",
-				map[string]any{"kind": kind, "user": user, "message": note, "critical": args[0] == "critical"}, nil)
+			if err := c.Call(cmd.Context(), http.MethodPost, "/feedback",
+				map[string]any{"kind": kind, "user": user, "message": note, "critical": args[0] == "critical"}, nil); err != nil {
+				return err
+			}
+			if user == "" {
+				return a.done(map[string]any{"recorded": kind}, "%s recorded; without --user it belongs to no arm", args[0])
+			}
+			return a.done(map[string]any{"recorded": kind}, "%s of %s recorded", args[0], user)
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", "", "the user's id")
@@ -94,7 +101,10 @@ func (a *app) deployed() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Call(cmd.Context(), http.MethodPost, "/releases", map[string]any{"release": release, "commit": commit}, nil)
+			if err := c.Call(cmd.Context(), http.MethodPost, "/releases", map[string]any{"release": release, "commit": commit}, nil); err != nil {
+				return err
+			}
+			return a.done(map[string]any{"deployed": release}, "release %s reported to every rollout under way", release)
 		},
 	}
 	cmd.Flags().StringVar(&release, "release", "", "release name")
@@ -118,7 +128,10 @@ func (a *app) push() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Call(cmd.Context(), http.MethodPost, "/values", values, nil)
+			if err := c.Call(cmd.Context(), http.MethodPost, "/values", values, nil); err != nil {
+				return err
+			}
+			return a.done(map[string]any{"pushed": values}, "%s pushed", count(len(values), "value"))
 		},
 	}
 }
@@ -136,9 +149,9 @@ func (a *app) audit() *cobra.Command {
 			}
 			return a.print(entries, func(w io.Writer) {
 				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(t, "WHEN\tWHO\tVIA\tDID\tTO\tREASON")
+				fmt.Fprintln(t, "WHEN (UTC)\tWHO\tVIA\tDID\tTO\tREASON")
 				for _, e := range entries {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", e.At.Format(time.DateTime), e.Who, e.Via, e.Verb, e.Target, oneLine(e.Reason))
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.DateTime), oneLine(e.Who), e.Via, e.Verb, oneLine(e.Target), oneLine(e.Reason))
 				}
 				_ = t.Flush()
 			})
@@ -165,9 +178,14 @@ func (a *app) tokenList() *cobra.Command {
 			}
 			return a.print(tokens, func(w io.Writer) {
 				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(t, "ID\tNAME\tKIND\tSCOPES\tROLE\tKEY")
+				fmt.Fprintln(t, "ID\tNAME\tKIND\tSCOPES\tROLE\tEXPIRES (UTC)\tKEY")
 				for _, k := range tokens {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.Kind, strings.Join(k.Scopes, ","), k.Role, k.Public)
+					expires := "-"
+					if !k.ExpiresAt.IsZero() {
+						expires = k.ExpiresAt.UTC().Format(time.DateTime)
+					}
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, oneLine(k.Name), k.Kind,
+						cmp.Or(strings.Join(k.Scopes, ","), "-"), cmp.Or(k.Role, "-"), expires, cmp.Or(k.Public, "-"))
 				}
 				_ = t.Flush()
 			})
@@ -203,7 +221,7 @@ func (a *app) tokenCreate() *cobra.Command {
 				if secret == "" {
 					secret = out.Public
 				}
-				if kind == "sign-in" {
+				if kind == "sign-in" { // after the #, so that no server and no log sees it
 					secret = c.url + "/login#token=" + url.QueryEscape(secret)
 				}
 				fmt.Fprintln(w, secret)
@@ -217,19 +235,25 @@ func (a *app) tokenCreate() *cobra.Command {
 	f.StringSliceVar(&scopes, "scope", []string{"read"}, "read, operate, approve, admin; each includes those before it")
 	f.StringVar(&environment, "environment", "", "environment the key is bound to")
 	f.StringSliceVar(&origins, "origin", nil, "allowed origins of a publishable key")
-	f.DurationVar(&ttl, "ttl", 0, "how long it lives (0: until revoked)")
+	f.DurationVar(&ttl, "ttl", 0, "how long it lives, such as 720h (0: until revoked; a sign-in link 7 days)")
 	return cmd
 }
 
 func (a *app) tokenRevoke() *cobra.Command {
-	return &cobra.Command{
-		Use: "revoke ID", Short: "Revoke a token or key", Args: cobra.ExactArgs(1),
+	var reason string
+	cmd := &cobra.Command{
+		Use: "revoke ID", Short: "Revoke a token or key: it stops working at once", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
-			return c.Call(cmd.Context(), http.MethodDelete, "/tokens/"+url.PathEscape(args[0]), nil, nil)
+			if err := c.Call(cmd.Context(), http.MethodDelete, "/tokens/"+url.PathEscape(args[0])+withReason(reason), nil, nil); err != nil {
+				return err
+			}
+			return a.done(map[string]any{"revoked": args[0]}, "token %s revoked", args[0])
 		},
 	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
+	return cmd
 }

@@ -2,11 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -22,7 +22,7 @@ import (
 
 func (a *app) rollout() *cobra.Command {
 	cmd := &cobra.Command{Use: "rollout", Short: "Create, watch and steer rollouts"}
-	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal())
+	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan())
 	for _, v := range steering {
 		cmd.AddCommand(a.rolloutVerb(v))
 	}
@@ -77,7 +77,7 @@ func (a *app) rolloutVerb(s steer) *cobra.Command {
 		case "to":
 			f.StringVar(&to, "to", "", "stage")
 		case "percent":
-			f.StringVar(&percent, "to", "", "percentage, such as 1%")
+			f.StringVar(&percent, "to", "", "percentage, such as 1% (default: the plan's actions.reduce)")
 		case "hotfix":
 			f.BoolVar(&hotfix, "hotfix", false, "flag off for all, stage kept: resume wants a new release")
 		case "evidence":
@@ -98,6 +98,9 @@ func (a *app) rolloutVerb(s steer) *cobra.Command {
 		if n == 2 {
 			body["item"] = args[1]
 		}
+		if percent != "" && hotfix {
+			return usageError{errors.New("--to and --hotfix exclude each other: a hotfix takes the flag off everybody")}
+		}
 		if percent != "" {
 			p, err := flag.ParsePercent(percent)
 			if err != nil {
@@ -106,9 +109,12 @@ func (a *app) rolloutVerb(s steer) *cobra.Command {
 			body["percent"] = float64(p) / 1000
 		}
 		if s.verb == rollout.Revise {
-			source, err := os.ReadFile(file)
+			if file == "" {
+				return usageError{errors.New("name the new plan file: --plan FILE")}
+			}
+			source, err := a.readPlan(file)
 			if err != nil {
-				return usageError{fmt.Errorf("--plan: %w", err)}
+				return err
 			}
 			body["plan"] = string(source)
 		}
@@ -127,27 +133,19 @@ func (a *app) command(ctx context.Context, id string, verb rollout.Verb, key str
 	if err != nil {
 		return err
 	}
-	if key != "" {
-		c.http.Transport = keyed{key}
-	}
+	c.key = key
 	return c.Call(ctx, http.MethodPost, "/rollouts/"+url.PathEscape(id)+"/"+string(verb), body, out)
-}
-
-// keyed adds the idempotency key.
-type keyed struct{ key string }
-
-func (k keyed) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Idempotency-Key", k.key)
-	return http.DefaultTransport.RoundTrip(r)
 }
 
 func printResult(w io.Writer, r controller.Result) {
 	for _, e := range r.Events {
-		fmt.Fprintf(w, "%d  %s  %s\n", e.Pos, e.At.Format(time.DateTime), e.Type)
+		fmt.Fprintln(w, strings.TrimSpace(fmt.Sprintf("%d  %s  %s  %s", e.Pos, e.At.UTC().Format(time.DateTime), e.Type, oneLine(e.Item))))
 	}
-	fmt.Fprintf(w, "%s is %s at %s, version %d\n", r.State.ID, r.State.Status, r.State.Exposure, r.State.Version)
+	fmt.Fprintf(w, "%s is %s at %s, version %d\n", r.State.ID, words(r.State.Status), r.State.Exposure, r.State.Version)
 }
+
+// words writes a status as people do: "rolled back".
+func words(s rollout.Status) string { return strings.ReplaceAll(string(s), "_", " ") }
 
 func (a *app) rolloutCreate() *cobra.Command {
 	return &cobra.Command{
@@ -186,7 +184,7 @@ func (a *app) rolloutList() *cobra.Command {
 				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 				fmt.Fprintln(t, "ROLLOUT\tSTATE\tSTAGE\tTRAFFIC\tWAITS FOR")
 				for _, v := range views {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s%%\t%s\n", v.ID, v.State.Status, stageName(v), strconv.FormatFloat(v.Exposure, 'f', -1, 64), waits(v))
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s%%\t%s\n", v.ID, words(v.State.Status), stageName(v), strconv.FormatFloat(v.Exposure, 'f', -1, 64), waits(v))
 				}
 				_ = t.Flush()
 			})
@@ -232,14 +230,15 @@ func (a *app) rolloutGet() *cobra.Command {
 
 func printView(w io.Writer, v controller.View) {
 	fmt.Fprintf(w, "%s  %s\n", v.ID, v.Title)
-	fmt.Fprintf(w, "%s at %s%%, stage %s, attempt %d, version %d\n", v.State.Status, strconv.FormatFloat(v.Exposure, 'f', -1, 64), stageName(v), v.State.Attempt, v.Version)
+	fmt.Fprintf(w, "%s at %s%%, stage %s, attempt %d, version %d\n", words(v.State.Status), strconv.FormatFloat(v.Exposure, 'f', -1, 64), stageName(v), v.State.Attempt, v.Version)
 	for _, x := range v.Waiting {
 		fmt.Fprintf(w, "waits for %s\n", x.Text)
 	}
-	for _, it := range append(append(append([]controller.ItemView{}, v.Checklist...), v.Before...), v.Confirm...) {
-		if !it.Done {
-			fmt.Fprintf(w, "open: %s (%s)\n", it.Do, strings.TrimSpace(it.ID+" "+it.By))
-		}
+	if v.State.Reason != "" {
+		fmt.Fprintf(w, "reason: %s\n", oneLine(v.State.Reason))
+	}
+	for _, it := range openItems(v) {
+		fmt.Fprintf(w, "open: %s\n", it)
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	rules := func(name string, list []judge.Verdict) {
@@ -253,6 +252,47 @@ func printView(w io.Writer, v controller.View) {
 	_ = t.Flush()
 }
 
+// openItems are the items that the state waits for, with id and role.
+func openItems(v controller.View) []string {
+	lists := [][]controller.ItemView{v.Before, v.Confirm}
+	switch v.State.Status {
+	case rollout.Preflight:
+		lists = [][]controller.ItemView{v.Checklist}
+	case rollout.Cleanup:
+		lists = [][]controller.ItemView{v.Tasks}
+	}
+	var out []string
+	for _, list := range lists {
+		for _, it := range list {
+			if it.Done {
+				continue
+			}
+			text := it.Do
+			if it.ID != it.Do {
+				text = it.ID + ": " + text
+			}
+			if it.By != "" {
+				text += " (" + it.By + ")"
+			}
+			out = append(out, oneLine(text))
+		}
+	}
+	return out
+}
+
+func (a *app) rolloutPlan() *cobra.Command {
+	return &cobra.Command{
+		Use: "plan ROLLOUT", Short: "Print the plan file in force", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var source []byte
+			if err := a.get(cmd.Context(), "/rollouts/"+url.PathEscape(args[0])+"/plan", &source); err != nil {
+				return err
+			}
+			return a.print(map[string]string{"source": string(source)}, func(w io.Writer) { _, _ = w.Write(source) })
+		},
+	}
+}
+
 func (a *app) rolloutJournal() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
@@ -264,9 +304,9 @@ func (a *app) rolloutJournal() *cobra.Command {
 			}
 			return a.print(entries, func(w io.Writer) {
 				for _, e := range entries {
-					fmt.Fprintf(w, "%s  %s\n", e.At.Format(time.DateTime), e.Title)
-					if e.Text != "" {
-						fmt.Fprintf(w, "    %s\n", e.Text)
+					fmt.Fprintf(w, "%s  %s\n", e.At.UTC().Format(time.DateTime), oneLine(e.Title))
+					for _, line := range strings.FieldsFunc(e.Text, func(r rune) bool { return r == '\n' }) {
+						fmt.Fprintf(w, "    %s\n", oneLine(line))
 					}
 				}
 			})

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
 	"os"
-	"sort"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -20,14 +22,33 @@ import (
 type Config struct {
 	// PublicURL is how people and clients reach the server; "" = the listen address.
 	PublicURL string `yaml:"public_url"`
-	Slack     Slack  `yaml:"slack"`
-	// Webhooks by the name that a plan's channel uses: "webhook:deploys".
+	// Slack is the bot that posts to a plan's channels such as "slack:#ops".
+	Slack Slack `yaml:"slack"`
+	// Webhooks are receivers by the name that a plan's channel uses: "webhook:deploys".
 	Webhooks map[string]Webhook `yaml:"webhooks"`
+}
+
+// Variable is an environment variable of the server.
+type Variable struct{ Name, Does string }
+
+// Variables are the environment variables that go before the file, for
+// secrets. Each may have _FILE appended: then it names a file that holds the secret.
+var Variables = []Variable{
+	{slackVariable, "`slack.token`"},
+	{webhookVariable("NAME"), "`webhooks.NAME.secret`; the name in capitals, `-` as `_`"},
+}
+
+const slackVariable = "SERIN_SLACK_TOKEN"
+
+// webhookVariable names the variable of a webhook's secret.
+func webhookVariable(name string) string {
+	return "SERIN_WEBHOOK_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_SECRET"
 }
 
 // Slack is the bot that posts to channels.
 type Slack struct {
-	Token string `yaml:"token"` // xoxb-...; SERIN_SLACK_TOKEN or SERIN_SLACK_TOKEN_FILE
+	// Token is the bot's: xoxb-...; better in SERIN_SLACK_TOKEN or SERIN_SLACK_TOKEN_FILE.
+	Token string `yaml:"token"`
 	// Channels maps a plan's "#name" to Slack's channel id, which does not change when a channel is renamed.
 	Channels map[string]string `yaml:"channels"`
 	// APIURL is Slack's API; "" = https://slack.com/api. For a proxy.
@@ -36,8 +57,10 @@ type Slack struct {
 
 // Webhook is one receiver that follows Standard Webhooks.
 type Webhook struct {
-	URL    string `yaml:"url"`
-	Secret string `yaml:"secret"` // whsec_...; SERIN_WEBHOOK_<NAME>_SECRET or ..._FILE
+	// URL is where notices are posted to; required.
+	URL string `yaml:"url"`
+	// Secret signs them: whsec_...; better in SERIN_WEBHOOK_NAME_SECRET or SERIN_WEBHOOK_NAME_SECRET_FILE; required.
+	Secret string `yaml:"secret"`
 	// AllowPrivate lets the address be private or loopback; off, it is refused.
 	AllowPrivate bool `yaml:"allow_private"`
 }
@@ -57,11 +80,11 @@ func Load(path string, getenv func(string) string) (Config, error) {
 		}
 	}
 	var err error
-	if c.Slack.Token, err = secret("SERIN_SLACK_TOKEN", c.Slack.Token, getenv); err != nil {
+	if c.Slack.Token, err = secret(slackVariable, c.Slack.Token, getenv); err != nil {
 		return c, err
 	}
 	for name, w := range c.Webhooks {
-		if w.Secret, err = secret("SERIN_WEBHOOK_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"_SECRET", w.Secret, getenv); err != nil {
+		if w.Secret, err = secret(webhookVariable(name), w.Secret, getenv); err != nil {
 			return c, err
 		}
 		c.Webhooks[name] = w
@@ -85,18 +108,16 @@ func secret(variable, value string, getenv func(string) string) (string, error) 
 }
 
 func (c Config) check() error {
-	var names []string
-	for name := range c.Webhooks {
-		names = append(names, name)
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("public_url %q: write it as https://HOST", c.PublicURL)
 	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(c.Webhooks)) {
 		w := c.Webhooks[name]
 		if w.URL == "" {
 			return fmt.Errorf("webhooks.%s: url is missing", name)
 		}
 		if w.Secret == "" {
-			return fmt.Errorf("webhooks.%s: secret is missing: give it here or in SERIN_WEBHOOK_%s_SECRET", name, strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
+			return fmt.Errorf("webhooks.%s: secret is missing: give it here or in %s", name, webhookVariable(name))
 		}
 	}
 	return nil

@@ -29,6 +29,7 @@ func TestLoad(t *testing.T) {
 				Webhooks: map[string]Webhook{"on-deploy": {URL: "https://a.example/h", Secret: "whsec_x"}}}},
 		{name: "unknown key", yaml: "slak: {}\n", err: "slak"},
 		{name: "no secret", yaml: "webhooks: { a: { url: https://a.example } }\n", err: "SERIN_WEBHOOK_A_SECRET"},
+		{name: "bad public url", yaml: "public_url: serin.example\n", err: "public_url \"serin.example\""},
 		{name: "no url", yaml: "webhooks: { a: { secret: whsec_x } }\n", err: "webhooks.a: url is missing"},
 		{name: "missing secret file", env: map[string]string{"SERIN_SLACK_TOKEN_FILE": filepath.Join(dir, "none")}, err: "SERIN_SLACK_TOKEN_FILE"},
 	} {

@@ -209,7 +209,7 @@ func (f *Flags) change(p *plan.Plan, before, next rollout.State) *store.FlagReco
 }
 
 // newFlag is the boolean flag that a plan without one gets: new is true, old
-// is false and the default. Pages may read it only after `serin flag client`.
+// is false and the default. Pages may read it only after `serin flag set KEY --client`.
 func newFlag(p *plan.Plan) flag.Definition {
 	return flag.Definition{
 		Key: p.Flag.Key, State: "ENABLED", DefaultVariant: p.Flag.Old,

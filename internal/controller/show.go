@@ -149,8 +149,15 @@ func texts(list []string, marks []rollout.Mark, s rollout.State) []ItemView {
 
 // cli is the command that does the same in a terminal.
 func cli(id string, verb rollout.Verb, s rollout.State) string {
+	if verb == rollout.Deploy {
+		return "serin deployed --release VERSION"
+	}
 	line := fmt.Sprintf("serin rollout %s %s", verb, id)
 	switch verb {
+	case rollout.Promote:
+		line += ` --reason "..."`
+	case rollout.Revise:
+		line += " --plan FILE"
 	case rollout.Reduce:
 		line += " --to 1%"
 	case rollout.Restart:

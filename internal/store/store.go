@@ -102,9 +102,10 @@ type Plans interface {
 
 // PlanVersion is one stored version of a plan.
 type PlanVersion struct {
-	Name, Hash string
-	Number     int
-	At         time.Time
+	Name   string    `json:"name"`
+	Hash   string    `json:"hash"` // hex SHA-256 of the source
+	Number int       `json:"number"`
+	At     time.Time `json:"at"`
 }
 
 // Evidence holds what was measured. Keys and values of cells are the

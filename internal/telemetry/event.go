@@ -38,10 +38,15 @@ const (
 	KindValue                    // a pushed value: Op = name, Value
 )
 
-var kindNames = [...]string{"", "error", "page", "request", "span", "session", "feedback", "survey", "action", "exposure", "vital", "check_in", "loss", "value"}
+var kindNames = [...]string{"unknown", "error", "page", "request", "span", "session", "feedback", "survey", "action", "exposure", "vital", "check_in", "loss", "value"}
 
-// String returns the kind's lower-case name.
-func (k Kind) String() string { return kindNames[k] }
+// String returns the kind's lower-case name, "unknown" for no kind.
+func (k Kind) String() string {
+	if int(k) >= len(kindNames) {
+		k = 0
+	}
+	return kindNames[k]
+}
 
 // Event is one thing reported. Decoders fill it; nobody changes it after it
 // was handed to the evidence. Empty fields mean "not sent".

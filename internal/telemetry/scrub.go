@@ -63,8 +63,14 @@ func (o ScrubOptions) Text(s string) string {
 	if !slices.Contains(o.Keep, "email") && (strings.IndexByte(s, '@') >= 0 || strings.Contains(s, "%40")) {
 		s = emailShape.ReplaceAllString(s, "<email>")
 	}
-	if !slices.Contains(o.Keep, "ip") && strings.ContainsAny(s, "0123456789:") {
-		s = ip6Shape.ReplaceAllString(ip4Shape.ReplaceAllString(s, "<ip>"), "<ip>")
+	if slices.Contains(o.Keep, "ip") {
+		return s
+	}
+	if strings.Count(s, ".") >= 3 { // most texts have no address: spare them the search
+		s = ip4Shape.ReplaceAllString(s, "<ip>")
+	}
+	if strings.Count(s, ":") >= 2 {
+		s = ip6Shape.ReplaceAllString(s, "<ip>")
 	}
 	return s
 }

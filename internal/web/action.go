@@ -192,7 +192,7 @@ func describePromote(a *action, v controller.View, p Person, next string) {
 	switch {
 	case len(barred) > 0:
 		a.Open, a.Missing = false, barred
-	case !slices.Contains(p.May, "override"):
+	case p.May != nil && !slices.Contains(p.May, "override"):
 		a.Open, a.Missing = false, append([]string{"an override needs a role with “may: override”"}, open...)
 	default:
 		a.Open, a.Missing = true, nil

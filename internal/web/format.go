@@ -9,7 +9,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"serin/internal/flag"
 	"serin/internal/judge"
 )
 
@@ -71,9 +70,6 @@ func percent(p float64) string {
 	}
 	return strconv.FormatFloat(p, 'f', digits, 64) + "%"
 }
-
-// ofPercent turns a flag's share into percent, 0..100.
-func ofPercent(p flag.Percent) float64 { return float64(p) / float64(flag.Everyone) * 100 }
 
 // count writes n with separators of thousands: "143,902".
 func count(n int64) string {

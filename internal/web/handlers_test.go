@@ -227,9 +227,13 @@ func TestOverride(t *testing.T) {
 	if w := post(t, newWeb(t, f), one+"/promote", form); w.Code != 303 || len(f.commands) != 1 {
 		t.Errorf("status %d, did %v", w.Code, f.commands)
 	}
-	who := &fakeSessions{Person{Name: "dev", Scopes: []string{"operate"}}}
+	who := &fakeSessions{Person{Name: "dev", May: []string{"start"}, Scopes: []string{"operate"}}}
 	if body := get(t, newWebFor(t, f, who), one+"/promote").Body.String(); !strings.Contains(body, "may: override") || !strings.Contains(body, "disabled") {
 		t.Error("somebody without the right is not told about it")
+	}
+	who = &fakeSessions{Person{Name: "admin", Role: "admin", Scopes: []string{"admin"}}}
+	if body := get(t, newWebFor(t, f, who), one+"/promote").Body.String(); strings.Contains(body, "disabled") {
+		t.Error("where the page does not know a person's rights it locks them out, though the server decides")
 	}
 }
 

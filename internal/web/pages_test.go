@@ -28,7 +28,7 @@ func get(t testing.TB, s *server, path string) *httptest.ResponseRecorder {
 
 // hostile is a rollout whose every text is an attack or too long.
 func hostile() controller.View {
-	bad := `"><script>alert(1)</script>{{.}}‮` + strings.Repeat("x", 10_000)
+	bad := `"><script>alert(1)</script>{{.}}` + "\u202e" + strings.Repeat("x", 10_000)
 	v := full()
 	v.Plan, v.Title, v.Flag, v.Note, v.CheckEvery = bad, bad, bad, bad, bad
 	v.State.Reason, v.State.Status, v.State.Stage = bad, rollout.Reduced, 99

@@ -233,7 +233,7 @@ func (s *server) rollout(w http.ResponseWriter, r *http.Request) {
 	b.Timeline = entries(list, now)
 	b.Notices = s.notices(r.Context(), v.ID, 5, now)
 	b.ProceedCLI, b.RollbackCLI = cliOf(v, rollout.Approve, rollout.Promote), cliOf(v, rollout.Rollback)
-	b.CLI = []string{"serin rollout get " + v.ID, "serin rollout explain " + v.ID}
+	b.CLI = []string{"serin rollout get " + v.ID, "serin rollout journal " + v.ID}
 	s.render(w, r, http.StatusOK, "rollout", page{Title: v.Plan + ", " + stageName(v), Crumb: v.ID, Charts: true, Dock: len(b.Dock) > 0, Live: true, Body: b})
 }
 
@@ -280,7 +280,7 @@ func (s *server) planText(w http.ResponseWriter, r *http.Request) {
 	} else {
 		b.PlanText = strings.Split(strings.TrimRight(strings.ToValidUTF8(string(src), "\uFFFD"), "\n"), "\n")
 	}
-	b.CLI = []string{"serin show " + v.Plan}
+	b.CLI = []string{"serin rollout plan " + v.ID + " | serin show -"}
 	s.render(w, r, http.StatusOK, "plan", page{Title: v.Plan + ", plan", Crumb: v.ID, Dock: len(b.Dock) > 0, Body: b})
 }
 

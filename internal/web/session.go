@@ -93,7 +93,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, ErrBadToken):
 		s.showLogin(w, r, http.StatusUnauthorized, next,
-			"This token is not known here, or it has expired. Make another with “serin token create”.")
+			"This token is not known here, or it has expired. Make another with “serin token create NAME --kind sign-in”.")
 		return
 	case err != nil:
 		s.Logger.Error("sign in", "error", err)

@@ -79,7 +79,7 @@ var ErrBadToken = errors.New("this token is not known or has expired")
 type Person struct {
 	Name   string
 	Role   string   // plan role the person acts in; "" = operator
-	May    []string // what that role may do: start, approve, promote, override, …
+	May    []string // what that role may do: start, approve, promote, override, …; nil = not known, Do decides
 	Scopes []string // read, operate, approve, admin
 }
 

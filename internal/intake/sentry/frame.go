@@ -14,9 +14,8 @@ import (
 // framer cuts an envelope: Headers { "\n" Item } [ "\n" ], where an item is a
 // header line and a payload (sentry-docs, data-model/envelopes).
 type framer struct {
-	rest  []byte
-	begun bool
-	n     int // items so far, for messages
+	rest []byte
+	n    int // items so far, for messages
 }
 
 // item is one framed item. payload points into the body.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,6 +41,10 @@ func crashChild(dir string) {
 		os.Exit(1)
 	}
 	st, err := s.State(ctx, "demo-1")
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	for n := st.Pos; ; n++ {
 		if err = s.AppendEvidence(ctx, benchBatch(int(n), 10, 30)); err == nil {
 			err = s.Commit(ctx, crashCommit(n))

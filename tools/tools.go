@@ -1,0 +1,3 @@
+// Package tools pins the tools that check serin: see the tool lines of its
+// go.mod. Run one with: go tool -modfile=tools/go.mod staticcheck ./...
+package tools
