@@ -45,7 +45,7 @@ find that and take it back. Nothing is sent anywhere but to this machine.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", server.DefaultListen, "address of the demo's server; a taken port gives way to a free one")
-	f.Float64Var(&o.speed, "speed", 2000, "server seconds in a real one")
+	f.Float64Var(&o.speed, "speed", 2400, "server seconds in a real one")
 	f.Float64Var(&o.effect, "effect", 40, "strength of the regression: errors of the new dashboard are multiplied by it; 1 = none")
 	f.BoolVar(&o.healthy, "healthy", false, "no regression: run to the clean-up")
 	f.Uint64Var(&o.seed, "seed", 0, "repeat a run (0: a new one)")
