@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"serin/internal/judge"
-	"serin/internal/notify"
 	"serin/internal/rollout"
 )
 
@@ -133,17 +132,9 @@ type Result struct {
 	Events []rollout.Event `json:"events"`
 }
 
-// Fact is one thing pushed to live pages: never HTML, only that something changed.
-type Fact struct {
-	Seq   int64  `json:"-"`     // global sequence number, the SSE id
-	Event string `json:"event"` // rollout, point, issue, flag, notice
-	Data  any    `json:"data"`
-}
-
 // Entry is a row of a rollout's timeline: a journal event in words.
 type Entry struct {
 	rollout.Event
-	Title   string          `json:"title"`
-	Text    string          `json:"text,omitempty"`
-	Notices []notify.Notice `json:"notices,omitempty"`
+	Title string `json:"title"`
+	Text  string `json:"text,omitempty"`
 }
