@@ -53,6 +53,7 @@ type Options struct {
 	Logger  *slog.Logger
 	Config  config.Config
 	Version string
+	Limits  evidence.Limits // of the telemetry that waits to be stored; zero = its defaults
 	// Fault is called at the controller's crash points; only crash tests set it.
 	Fault func(point string)
 }
@@ -151,7 +152,7 @@ func (s *Server) setup(ctx context.Context) error {
 	}
 	flags, feed := hub.New(), hub.NewFeed(time.Now().UnixMilli(), 0)
 	s.endStreams = func() { feed.Close(); flags.Close() }
-	s.evidence = evidence.New(evidence.Options{Store: db, Clock: o.Clock, Logger: o.Logger, Registry: reg})
+	s.evidence = evidence.New(evidence.Options{Store: db, Clock: o.Clock, Logger: o.Logger, Registry: reg, Limits: o.Limits})
 	s.control, err = controller.New(ctx, controller.Options{
 		Store: db, Evidence: watcher{s.evidence}, Publisher: flags, Feed: feed, Clock: o.Clock,
 		Logger: o.Logger, Registry: reg, BaseURL: s.URL(), Fault: o.Fault,
@@ -184,13 +185,21 @@ func (s *Server) setup(ctx context.Context) error {
 	})
 	served := ofrep.New(ofrep.Options{Hub: flags, Keys: flagKeys{people}, Observer: s.evidence, Now: o.Clock.Now, Logger: o.Logger, Registry: reg, StreamSecret: streamSecret})
 
+	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "serin_server_answers_total", Help: "Answers of the operator API and the pages by status.",
+	}, []string{"door", "code"})
+	reg.MustRegister(answers)
+	counted := func(door string, h http.Handler) http.Handler {
+		return promhttp.InstrumentHandlerCounter(answers.MustCurryWith(prometheus.Labels{"door": door}), h)
+	}
+
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", operator)
+	mux.Handle(api.Prefix+"/", counted("api", operator))
 	mux.Handle("/ofrep/v1/", served)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("/", dashboard)
+	mux.Handle("/", counted("web", dashboard))
 	s.http = &http.Server{
 		Handler:           route(mux, telemetry),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -200,12 +209,17 @@ func (s *Server) setup(ctx context.Context) error {
 	return nil
 }
 
+// bodyLimit is how long a client may take to send telemetry.
+const bodyLimit = 30 * time.Second
+
 // route gives the Sentry protocol's paths, which may have any prefix (a DSN
 // may), to telemetry and the rest to mux. The operator API's own paths have
 // the same shape and come first.
 func route(mux, telemetry http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, _, ok := intake.Match(r.URL.Path); ok && !strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+			// Not every ResponseWriter can: then the idle limits have to do.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyLimit))
 			telemetry.ServeHTTP(w, r)
 			return
 		}
