@@ -131,6 +131,7 @@ type Controller struct {
 	order   []string           // ids, oldest first
 	run     context.Context    // of Run; nil before and after
 	group   sync.WaitGroup
+	running chan struct{} // closed when Run takes commands
 }
 
 // New loads every rollout and flag from the store and publishes the flags. It
@@ -142,7 +143,7 @@ func New(ctx context.Context, o Options) (*Controller, error) {
 	if o.Fault == nil {
 		o.Fault = func(string) {}
 	}
-	c := &Controller{o: o, log: o.Logger, workers: map[string]*worker{}, metrics: newMetrics(o.Registry)}
+	c := &Controller{o: o, log: o.Logger, workers: map[string]*worker{}, running: make(chan struct{}), metrics: newMetrics(o.Registry)}
 	c.courier = newCourier(o, c.metrics)
 	var err error
 	if c.flags, err = newFlags(ctx, o); err != nil {
@@ -169,7 +170,8 @@ func (c *Controller) Flags() *Flags { return c.flags }
 // Courier returns the part that delivers notices.
 func (c *Controller) Courier() *Courier { return c.courier }
 
-// Run runs every rollout and the courier until ctx ends, and waits for them.
+// Run runs every rollout and the courier until ctx ends, and waits for them. It
+// is called once.
 func (c *Controller) Run(ctx context.Context) error {
 	c.mu.Lock()
 	c.run = ctx
@@ -177,6 +179,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		c.start(c.workers[id])
 	}
 	c.mu.Unlock()
+	close(c.running)
 	err := c.courier.Run(ctx)
 	<-ctx.Done()
 	c.mu.Lock()
@@ -185,6 +188,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.group.Wait()
 	return err
 }
+
+// Running is closed once Run takes commands; a door should not open before.
+func (c *Controller) Running() <-chan struct{} { return c.running }
 
 // start runs w; c.mu is held and c.run is set.
 func (c *Controller) start(w *worker) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"serin/internal/stats"
@@ -15,6 +16,9 @@ const (
 	// maxOffsets is how many arrival offsets a cell keeps, so that the edge of
 	// a window can pass through it exactly. What comes after is spread evenly.
 	maxOffsets = 64
+	// agedOffsets is how many offsets and users a cell may keep once it can no
+	// longer change: rare events stay exact, of others an edge spreads the minute.
+	agedOffsets = 16
 	// maxCellUsers is how many distinct users of one minute are kept in a cell.
 	maxCellUsers = 100_000
 )
@@ -39,9 +43,11 @@ type cell struct {
 	count             int64
 	sum               float64
 	sketch            *stats.Sketch
+	packed            []byte   // the sketch of an aged cell, encoded
 	offsets           []uint16 // ms within the minute, ascending, of the first events
 	users             []cellUser
-	cut               bool // users was cut in memory: not to be encoded again
+	distinct          int64 // users, once their list was cut
+	cut               bool  // users was cut in memory: not to be encoded again
 
 	// latest is the number of users whose newest event in the series is here.
 	latest int64
@@ -113,13 +119,40 @@ func (c *cell) see(hash uint64, at int64) {
 	c.users = append(c.users, cellUser{hash, off})
 }
 
-// shrink frees what only a cell that can still change needs.
-func (c *cell) shrink() {
+// shrink frees what only a cell that can still change needs, and returns the
+// users whose list it cut.
+func (c *cell) shrink() (cut []cellUser) {
 	c.index = nil
-	if len(c.users) > maxOffsets {
-		c.users = append([]cellUser(nil), c.users[:maxOffsets]...)
-		c.cut = true
+	if c.offsets = slices.Clip(c.offsets); len(c.offsets) > agedOffsets {
+		c.offsets = nil
 	}
+	if len(c.users) > agedOffsets {
+		cut, c.distinct, c.cut = c.users, int64(len(c.users)), true
+		c.users = nil
+	}
+	if c.sketch != nil {
+		if data, err := c.sketch.MarshalBinary(); err == nil {
+			c.packed, c.sketch = slices.Clip(data), nil
+		}
+	}
+	return cut
+}
+
+// values is the cell's sketch, nil if it has none. It is not to be changed.
+func (c *cell) values() *stats.Sketch {
+	if c.packed == nil {
+		return c.sketch
+	}
+	s := new(stats.Sketch)
+	if err := s.UnmarshalBinary(c.packed); err != nil {
+		panic("evidence: own sketch cannot be read: " + err.Error()) // shrink wrote it
+	}
+	return s
+}
+
+// open makes the cell changeable again.
+func (c *cell) open() {
+	c.sketch, c.packed = c.values(), nil
 }
 
 const cellVersion = 1
@@ -140,6 +173,9 @@ func (c *cell) encode() ([]byte, error) {
 	for _, u := range c.users {
 		b = binary.LittleEndian.AppendUint64(b, u.hash)
 		b = binary.AppendUvarint(b, uint64(u.offset))
+	}
+	if c.packed != nil {
+		return append(b, c.packed...), nil
 	}
 	if c.sketch == nil {
 		return b, nil

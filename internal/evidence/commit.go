@@ -54,6 +54,9 @@ func (e *Engine) commitGroup(ctx context.Context, tick bool) {
 		return
 	}
 	touched, fns, err := e.apply(ctx, list, members, refused, tick)
+	if err != nil {
+		e.queue.giveBack(members, refused)
+	}
 	for _, r := range list {
 		if err != nil && !errors.Is(err, ErrUnavailable) {
 			r.done <- fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -96,8 +99,20 @@ func (e *Engine) apply(ctx context.Context, list []*request, members []member, r
 		e.log.Error("evidence was not stored", "error", err, "requests", len(list))
 		return nil, nil, err
 	}
+	e.stored(b.Counters)
 	e.metrics.commits.Observe(time.Since(began).Seconds())
 	return touched, fns, nil
+}
+
+// stored adds what a batch counted, once it is in the store: a counter never
+// tells of more than would be found after a restart.
+func (e *Engine) stored(counters map[string]int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, v := range counters {
+		e.counters[k] += v
+	}
+	e.metrics.add(counters)
 }
 
 func (e *Engine) build(ctx context.Context, list []*request, members []member, refused int64, tick bool) (*batch, map[string]bool, []func(string), error) {
@@ -106,10 +121,13 @@ func (e *Engine) build(ctx context.Context, list []*request, members []member, r
 	if err := e.ready(ctx); err != nil {
 		return nil, nil, nil, err
 	}
-	b := &batch{now: e.clock.Now(), touched: map[string]bool{}}
-	b.count(countRefused, refused)
+	b := &batch{now: e.clock.Now(), tick: tick, touched: map[string]bool{}}
+	e.refuse(b, refused)
 	for _, m := range members {
 		b.Users = append(b.Users, m.row())
+		if r := e.rollouts[m.rollout]; r != nil {
+			r.members.add(m.user) // it may have been loaded again since
+		}
 	}
 	for _, r := range list {
 		for _, kv := range r.values {
@@ -132,10 +150,6 @@ func (e *Engine) build(ctx context.Context, list []*request, members []member, r
 	if err := e.collect(b); err != nil {
 		return nil, nil, nil, err
 	}
-	for k, v := range b.Counters {
-		e.counters[k] += v
-	}
-	e.metrics.add(b.Counters)
 	return b, b.touched, e.arrival, nil
 }
 
@@ -165,6 +179,7 @@ func (e *Engine) ready(ctx context.Context) error {
 type batch struct {
 	store.Batch
 	now     time.Time
+	tick    bool            // once a minute: write what need not be written at once
 	touched map[string]bool // rollouts to be judged at once
 }
 
@@ -180,6 +195,18 @@ func (b *batch) count(name string, n int64) {
 
 func (b *batch) empty() bool {
 	return len(b.Cells)+len(b.Users)+len(b.Seen)+len(b.Samples)+len(b.Issues)+len(b.Values)+len(b.Counters)+len(b.Pending)+len(b.Sealed) == 0
+}
+
+// refuse counts events that were turned away as lost in every rollout.
+func (e *Engine) refuse(b *batch, n int64) {
+	b.count(countRefused, n)
+	if n == 0 {
+		return
+	}
+	for _, r := range e.rollouts {
+		x := &adder{r: r, b: b, at: toMS(b.now)}
+		x.put(seriesLost, 0, sample{at: x.at, n: n})
+	}
 }
 
 // accept counts one event: deduplicated, joined to its page load, in every
@@ -199,6 +226,7 @@ func (e *Engine) accept(b *batch, ev *telemetry.Event) {
 		b.Seen = append(b.Seen, store.Seen{Hash: h, At: b.now})
 	}
 	b.count(countCounted, 1)
+	b.count(countedKind+ev.Kind.String(), 1)
 	if ev.Late {
 		b.count(countLate, 1)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"serin/internal/clock"
+	"serin/internal/flag"
 	"serin/internal/judge"
 	"serin/internal/store"
 	"serin/internal/store/memory"
@@ -94,15 +95,20 @@ func TestShutdownCommitsQueue(t *testing.T) {
 
 func TestOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := New(Options{Store: memory.New(), Clock: clock.NewManual(t0), Limits: Limits{Queue: 3}})
+		e := New(Options{Store: memory.New(), Clock: clock.NewManual(t0), Limits: Limits{Queue: 4}})
 		ctx, cancel := context.WithCancel(context.Background())
-		go e.Accept(ctx, make([]telemetry.Event, 3)) //nolint:errcheck // it waits for ever
+		go e.Accept(ctx, make([]telemetry.Event, 4)) //nolint:errcheck // it waits for ever
 		synctest.Wait()
-		if err := e.Accept(ctx, make([]telemetry.Event, 1)); !errors.Is(err, ErrOverload) {
+		if err := e.Accept(ctx, []telemetry.Event{{Kind: telemetry.KindSession}, {Kind: telemetry.KindError}}); !errors.Is(err, ErrOverload) {
 			t.Errorf("got %v, want ErrOverload", err)
 		}
-		if n := e.Counters()[countRefused]; n != 1 {
-			t.Errorf("refused: %d, want 1", n)
+		go e.Accept(ctx, []telemetry.Event{{Kind: telemetry.KindSession}}) //nolint:errcheck // it has room, and waits
+		synctest.Wait()
+		if err := e.Accept(ctx, []telemetry.Event{{Kind: telemetry.KindSession}}); !errors.Is(err, ErrOverload) {
+			t.Errorf("beyond the reserve: got %v, want ErrOverload", err)
+		}
+		if n := e.Counters()[countRefused]; n != 3 {
+			t.Errorf("refused: %d, want 3", n)
 		}
 		cancel()
 		synctest.Wait()
@@ -131,6 +137,9 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 		if _, err := g.e.View("demo-1"); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("view after a failure: got %v, want ErrUnavailable", err)
 		}
+		if c := g.e.Counters(); c[countAcknowledged] != 1 || c[countCounted] != 1 {
+			t.Errorf("counters after a failure tell of what is not stored: %v", c)
+		}
 		s.fail.Store(false)
 		g.send(lost) // the client tries again: no duplicate
 		if w := g.window("errors", judge.AssignedNew, time.Hour); w.Count != 2 || w.Users != 1 {
@@ -144,4 +153,42 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 		}
 		g.stop()
 	})
+}
+
+// TestFailedCommitKeepsMembers: a membership learned from an evaluation
+// outlives a commit that failed and the reading back that follows.
+func TestFailedCommitKeepsMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowStore{Store: memory.New()}
+		g := &rig{t: t, clock: clock.NewManual(t0), store: s}
+		p := testPlan()
+		p.Flag.Audience = flag.Condition{Terms: []flag.Term{{Attribute: "role", Values: []string{"admin"}}}}
+		g.target = Target{Rollout: "demo-1", Plan: p, Split: p.Split(50_000), Attempt: 1, Active: true,
+			Intervals: []Interval{{Attempt: 1, Odds: 1, From: t0}}}
+		g.start()
+		n := g.userOf(telemetry.New, 0)
+		s.fail.Store(true)
+		g.e.Evaluated(context.Background(), "f", flag.Context{"targetingKey": n, "role": "admin"}, flag.Evaluation{}, true)
+		time.Sleep(10 * time.Second)
+		s.fail.Store(false)
+		for range 2 {
+			g.send(g.failure(n, "error"))
+			g.restart()
+		}
+		if w := g.window("errors", judge.AssignedNew, time.Hour); w.Count != 2 {
+			t.Errorf("%d events of the member, want 2", w.Count)
+		}
+		g.stop()
+	})
+}
+
+// TestRefusedIsLost: events turned away make the data incomplete.
+func TestRefusedIsLost(t *testing.T) {
+	g := newRig(t, nil)
+	g.send(g.failure(g.userOf(telemetry.New, 0), "error"))
+	g.e.queue.giveBack(nil, 3)
+	g.send(telemetry.Event{Kind: telemetry.KindCheckIn})
+	if d := g.view().Data(); !d.Incomplete || g.e.Counters()[countRefused] != 3 {
+		t.Errorf("after a refusal: %+v, counters %v", d, g.e.Counters())
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -566,5 +567,119 @@ func TestMismatch(t *testing.T) {
 			t.Error("no mismatch with 200 users of the old arm too many")
 		}
 		g.restart()
+	}
+}
+
+func TestCountersByKind(t *testing.T) {
+	g := newRig(t, nil)
+	u := g.userOf(telemetry.New, 0)
+	fail := g.failure(u, "error")
+	g.send(fail, g.failure(u, "error"), g.page(u, 900), telemetry.Event{Kind: telemetry.KindCheckIn},
+		telemetry.Event{Kind: telemetry.KindVital, ID: "v1", User: u, Measurements: map[string]float64{"lcp": 1}},
+		telemetry.Event{Kind: telemetry.KindSession, ID: "s", Session: &telemetry.Session{ID: "s", Status: "ok"}},
+		telemetry.Event{Kind: telemetry.KindValue, Op: "x", Value: 1})
+	g.send(fail) // a duplicate is of no kind
+	want := map[string]int64{"acknowledged": 8, "duplicate": 1, "counted": 7, "counted:error": 2, "counted:page": 1,
+		"counted:check_in": 1, "counted:vital": 1, "counted:session": 1, "counted:value": 1}
+	for range 2 {
+		got := g.e.Counters()
+		var sum int64
+		for name, n := range got {
+			if strings.HasPrefix(name, countedKind) {
+				sum += n
+			}
+		}
+		if sum != got[countCounted] {
+			t.Errorf("the kinds sum up to %d, counted is %d", sum, got[countCounted])
+		}
+		delete(got, countRefused)
+		delete(got, countNoArm)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+		g.restart()
+	}
+}
+
+// TestFreshEvidence: after a resumption from reduced the tests hold only what
+// came since, whoever was counted before, also after a restart.
+func TestFreshEvidence(t *testing.T) {
+	g := newRig(t, nil)
+	n, o := g.userOf(telemetry.New, 0), g.userOf(telemetry.Old, 0)
+	g.send(g.failure(n, "error"), g.failure(o, "error"), g.page(n, 900), g.page(o, 900))
+	g.clock.Advance(10 * time.Minute)
+	g.send(g.failure(o, "error"))
+	if tests := g.view().Tests("errors"); len(tests.Cells) != 1 || tests.EventsOld != 2 {
+		t.Fatalf("before: %+v", tests)
+	}
+	g.target.Intervals = append(g.target.Intervals, Interval{Attempt: 1, From: g.clock.Now()})
+	g.target.Active = false
+	g.watch()
+	g.clock.Advance(10 * time.Minute)
+	now := g.clock.Now()
+	g.target.Attempt, g.target.Intervals = 2, []Interval{{Attempt: 2, Odds: 1, From: now}}
+	g.target.Active, g.target.StageAt = true, now
+	g.watch()
+	if tests := g.view().Tests("errors"); len(tests.Cells)+len(g.view().Tests("error_rate").Blocks) != 0 || tests.EventsOld+tests.EventsNew != 0 {
+		t.Errorf("fresh: %+v", tests)
+	}
+	g.send(g.failure(n, "error"), g.page(n, 900), g.page(o, 900))
+	g.clock.Advance(5 * time.Minute)
+	for range 2 {
+		tests, blocks := g.view().Tests("errors"), g.view().Tests("error_rate").Blocks
+		want := []stats.UserCell{{Interval: 0, Last: -1, New: 1}}
+		if d := cmp.Diff(want, tests.Cells); d != "" || tests.EventsNew != 1 || tests.EventsOld != 0 {
+			t.Errorf("since: %s %+v", d, tests)
+		}
+		if len(blocks) != 1 || blocks[0].Interval != 0 || blocks[0].New != 1 || blocks[0].Old != 1 {
+			t.Errorf("blocks since: %+v", blocks)
+		}
+		if len(tests.Began) != 1 || !tests.Began[0].Equal(now) {
+			t.Errorf("intervals began %v", tests.Began)
+		}
+		g.restart()
+	}
+}
+
+// TestSharedTrace: pages from a cache carry one trace; their loads stay apart.
+func TestSharedTrace(t *testing.T) {
+	g := newRig(t, nil)
+	n := g.userOf(telemetry.New, 0)
+	first, second := g.page(n, 900), g.page(n, 1100)
+	first.Trace, second.Trace = "t", "t"
+	g.send(first, second)
+	vital := telemetry.Event{Kind: telemetry.KindVital, Project: "1", Segment: first.SpanID, Trace: "t", Measurements: map[string]float64{"lcp": 4000}}
+	g.send(vital)
+	w := g.window("lcp", judge.AssignedNew, time.Hour)
+	if w.Count != 2 || w.Sum != 5100 {
+		t.Errorf("got %d loads of %v ms in all, want 2 of 5100", w.Count, w.Sum)
+	}
+	// Sealed by its span: a later value is late, also after a restart.
+	g.clock.Advance(sealAfter + housekeeping)
+	g.send(telemetry.Event{Kind: telemetry.KindCheckIn})
+	for range 2 {
+		g.restart()
+		g.send(vital)
+	}
+	if w := g.window("lcp", judge.AssignedNew, time.Hour); w.Count != 2 || g.e.Counters()[countVitalLate] != 2 {
+		t.Errorf("after sealing: %d loads, %d late", w.Count, g.e.Counters()[countVitalLate])
+	}
+}
+
+// TestIssueUsersSurvive: users of issues are stored, few at once, many each minute.
+func TestIssueUsersSurvive(t *testing.T) {
+	g := newRig(t, nil)
+	for i := range promptUsers + 50 {
+		g.send(g.failure(fmt.Sprint("u", i), "error"))
+	}
+	g.restart()
+	g.send(g.failure("u0", "error"))
+	list, err := g.store.Issues(context.Background(), store.IssueQuery{})
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	it := list[0]
+	if n := int64(promptUsers + 50); it.Users != n || it.Events != n+1 || it.Arms["demo-1/new"].Users+it.Arms["demo-1/old"].Users != n {
+		t.Errorf("got %+v", it)
 	}
 }

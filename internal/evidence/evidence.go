@@ -14,8 +14,9 @@
 // is bounded by Limits and by the number of series, minutes and users.
 //
 // Windows are exact to the millisecond for the first 64 events of each minute
-// of a series (see cell); the rest of a minute is spread evenly. Users are
-// exact in the same way. A view may contain events of the commit under way.
+// of a series (see cell); the rest of a minute is spread evenly, and so is a
+// minute of more than 16 events once it is too old to change. Users are exact
+// in the same way. A view may contain events of the commit under way.
 //
 // Stored under the rollout's id: cells, user rows, and beside them event
 // hashes, values, counters, pending page loads, issues and samples; the
@@ -28,6 +29,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,7 +57,7 @@ type Store interface {
 
 // Limits bound the engine. Zero fields take the defaults.
 type Limits struct {
-	Queue    int // events waiting for a commit, D 50,000
+	Queue    int // events waiting for a commit, D 20,000; a quarter more of those that are never refused first
 	Group    int // events of one commit, D 5,000
 	Samples  int // stored samples of one issue, D 50
 	Pending  int // page loads waiting for their vitals, D 200,000
@@ -66,7 +68,7 @@ func (l Limits) withDefaults() Limits {
 	for _, f := range []struct {
 		field *int
 		value int
-	}{{&l.Queue, 50_000}, {&l.Group, 5_000}, {&l.Samples, 50}, {&l.Pending, 200_000}, {&l.Sessions, 500_000}} {
+	}{{&l.Queue, 20_000}, {&l.Group, 5_000}, {&l.Samples, 50}, {&l.Pending, 200_000}, {&l.Sessions, 500_000}} {
 		if *f.field <= 0 {
 			*f.field = f.value
 		}
@@ -102,7 +104,7 @@ type Engine struct {
 	loads    loads
 	issues   issues
 	values   map[string]store.Value
-	counters map[string]int64 // as stored, with what is being committed
+	counters map[string]int64 // as stored
 	arrival  []func(rollout string)
 	loaded   bool // the shared state was read from the store
 	broken   bool // memory may hold what the store does not: reload first
@@ -127,7 +129,7 @@ func New(o Options) *Engine {
 
 // reset forgets the shared state, as before the first load.
 func (e *Engine) reset() {
-	e.seen, e.loads, e.issues = newSeenSet(), newLoads(e.limits.Pending), newIssues(e.limits.Samples)
+	e.seen, e.loads, e.issues = newSeenSet(maxSeen), newLoads(e.limits.Pending), newIssues(e.limits.Samples)
 	e.values, e.counters = map[string]store.Value{}, map[string]int64{}
 	e.loaded = false
 	if e.rollouts == nil {
@@ -145,11 +147,25 @@ func (e *Engine) Accept(ctx context.Context, events []telemetry.Event) error {
 		return nil
 	}
 	r := &request{events: events, done: make(chan error, 1)}
-	if err := e.queue.push(r, e.limits.Queue); err != nil {
+	limit := e.limits.Queue
+	if !slices.ContainsFunc(events, func(ev telemetry.Event) bool { return bulky(ev.Kind) }) {
+		limit += limit / 4
+	}
+	if err := e.queue.push(r, limit); err != nil {
 		e.metrics.refused.Add(float64(len(events)))
 		return err
 	}
 	return wait(ctx, r)
+}
+
+// bulky are the kinds that an overload refuses first. Sessions, feedback, loss
+// reports and signs of life are few, and a rollout cannot do without them.
+func bulky(k telemetry.Kind) bool {
+	switch k {
+	case telemetry.KindError, telemetry.KindPage, telemetry.KindRequest, telemetry.KindSpan, telemetry.KindVital:
+		return true
+	}
+	return false
 }
 
 func wait(ctx context.Context, r *request) error {
@@ -170,7 +186,8 @@ func (e *Engine) OnArrival(fn func(rollout string)) {
 }
 
 // Counters returns how much telemetry was acknowledged, counted, duplicate,
-// refused, late, unattributed and so on, since the store was created.
+// refused, late, unattributed and so on, since the store was created. Beside
+// "counted" stand its parts by kind, as "counted:error" (telemetry.Kind).
 func (e *Engine) Counters() map[string]int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -192,16 +209,16 @@ const (
 	countVitalLate    = "vital_late"   // vitals after their page load was sealed
 	countNoArm        = "unattributed"
 	countConflict     = "attribution_conflict"
-	countLost         = "lost" // what clients reported as lost
+	countLost         = "lost"     // what clients reported as lost
+	countedKind       = "counted:" // and a kind's name: part of counted
 )
 
 // request is one caller waiting for a commit.
 type request struct {
-	events  []telemetry.Event
-	values  []store.KeyValue
-	status  *statusChange
-	barrier bool
-	done    chan error
+	events []telemetry.Event
+	values []store.KeyValue
+	status *statusChange
+	done   chan error
 }
 
 // queue holds requests until the committer takes them.
@@ -269,6 +286,14 @@ func (q *queue) take(limit int) (list []*request, members []member, refused int6
 	members, q.members = q.members, nil
 	refused, q.refused = q.refused, 0
 	return list, members, refused
+}
+
+// giveBack returns what a failed commit took beside the requests.
+func (q *queue) giveBack(members []member, refused int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.members = append(members, q.members...)
+	q.refused += refused
 }
 
 func (q *queue) refusedSoFar() int64 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -17,24 +18,39 @@ import (
 // issuePrefix begins the short ids of issues.
 const issuePrefix = "SERIN-"
 
+// issueRows is the rollout of the user rows that hold the users of issues.
+const issueRows = "~issues"
+
+// promptUsers is up to how many users a set is written with the event that
+// changes it. Larger sets are written once a minute and at the end of Run, so
+// that a frequent issue does not write its users again and again: a crash
+// takes at most the last minute of them.
+const promptUsers = 256
+
 // issue is a store.Issue with its user sets.
 type issue struct {
 	store.Issue
-	users map[string]*stats.Set // "" = all, else rollout/arm
+	users map[string]*issueUsers // "" = all, else rollout/arm
 	dirty bool
 }
 
-// issueState is Issue.State: encoded user sets, and when it came back after
-// it was resolved.
+// issueUsers is one user set of an issue.
+type issueUsers struct {
+	issue, key string
+	set        stats.Set
+	dirty      bool
+}
+
+// issueState is Issue.State: when it came back after it was resolved.
 type issueState struct {
-	Users     map[string][]byte `json:"users,omitempty"`
-	Regressed time.Time         `json:"regressed,omitzero"`
+	Regressed time.Time `json:"regressed,omitzero"`
 }
 
 type issues struct {
 	byHash  map[string]*issue // project, 0, hash
 	byID    map[string]*issue
 	dirty   []*issue
+	users   []*issueUsers // dirty
 	samples []store.Sample
 	next    int
 	limit   int
@@ -44,27 +60,34 @@ func newIssues(limit int) issues {
 	return issues{byHash: map[string]*issue{}, byID: map[string]*issue{}, next: 1, limit: limit}
 }
 
-func (s *issues) load(list []store.Issue) error {
+func (s *issues) load(list []store.Issue) {
 	for _, in := range list {
-		it := &issue{Issue: in, users: map[string]*stats.Set{}}
-		var state issueState
-		if len(in.State) > 0 {
-			if err := json.Unmarshal(in.State, &state); err != nil {
-				return fmt.Errorf("%w: issue %s: %w", errCell, in.ID, err)
-			}
-		}
-		for k, data := range state.Users {
-			it.users[k] = new(stats.Set)
-			if err := it.users[k].UnmarshalBinary(data); err != nil {
-				return fmt.Errorf("%w: users of issue %s: %w", errCell, in.ID, err)
-			}
-		}
-		s.put(it)
+		s.put(&issue{Issue: in, users: map[string]*issueUsers{}})
 		if n, err := strconv.Atoi(strings.TrimPrefix(in.ID, issuePrefix)); err == nil {
 			s.next = max(s.next, n+1)
 		}
 	}
+}
+
+// loadUsers puts a stored user set back.
+func (s *issues) loadUsers(row store.UserRow) error {
+	it := s.byID[row.Metric]
+	if it == nil {
+		return nil // the issue was removed
+	}
+	if err := it.usersOf(row.User).set.UnmarshalBinary(row.Data); err != nil {
+		return fmt.Errorf("%w: users of issue %s: %w", errCell, it.ID, err)
+	}
 	return nil
+}
+
+func (it *issue) usersOf(key string) *issueUsers {
+	u := it.users[key]
+	if u == nil {
+		u = &issueUsers{issue: it.ID, key: key}
+		it.users[key] = u
+	}
+	return u
 }
 
 func (s *issues) put(it *issue) {
@@ -88,7 +111,7 @@ func (e *Engine) issue(b *batch, ev *telemetry.Event) {
 		it = &issue{Issue: store.Issue{
 			ID: issuePrefix + strconv.Itoa(s.next), Hash: hash, Project: ev.Project, Title: title, Culprit: culprit,
 			Status: "unresolved", FirstSeen: ev.Received, Release: ev.Release,
-		}, users: map[string]*stats.Set{}}
+		}, users: map[string]*issueUsers{}}
 		s.next++
 		s.put(it)
 	}
@@ -99,10 +122,10 @@ func (e *Engine) issue(b *batch, ev *telemetry.Event) {
 	}
 	it.Level, it.LastSeen = levelOf(ev), ev.Received
 	it.Events++
-	it.Users = it.see("", ev)
+	it.Users = s.see(it, "", ev)
 	for _, r := range e.rollouts {
 		if a := telemetry.Attribute(&r.attr, ev, r.members.has); a.Arm() != telemetry.Unknown {
-			it.arm(r.target, a.Arm(), ev)
+			s.arm(it, r.target, a.Arm(), ev)
 		}
 	}
 	if n := it.Events; n <= int64(s.limit)/2 || n%max(n/int64(s.limit)*2, 1) == 0 && n <= int64(s.limit)*int64(s.limit) {
@@ -117,7 +140,7 @@ func levelOf(e *telemetry.Event) string {
 
 // arm counts an event for one arm of a rollout. First belongs to the attempt:
 // it is set anew when the attempt is younger than it.
-func (it *issue) arm(t Target, arm telemetry.Arm, ev *telemetry.Event) {
+func (s *issues) arm(it *issue, t Target, arm telemetry.Arm, ev *telemetry.Event) {
 	if it.Arms == nil {
 		it.Arms = map[string]store.ArmCount{}
 	}
@@ -127,54 +150,45 @@ func (it *issue) arm(t Target, arm telemetry.Arm, ev *telemetry.Event) {
 		c.First = ev.Received
 	}
 	c.Events++
-	c.Users = it.see(key, ev)
+	c.Users = s.see(it, key, ev)
 	it.Arms[key] = c
 }
 
-func (it *issue) see(key string, ev *telemetry.Event) int64 {
-	set := it.users[key]
-	if set == nil {
-		set = new(stats.Set)
-		it.users[key] = set
+// see notes the event's user and returns how many there are.
+func (s *issues) see(it *issue, key string, ev *telemetry.Event) int64 {
+	u := it.usersOf(key)
+	if ev.User != "" && (u.set.Add(userHash(ev.User)) || !u.set.Exact()) && !u.dirty {
+		u.dirty = true
+		s.users = append(s.users, u)
 	}
-	if ev.User != "" {
-		set.Add(userHash(ev.User))
-	}
-	return set.Count()
+	return u.set.Count()
 }
 
 // collect moves changed issues and samples into the batch.
 func (s *issues) collect(b *batch) error {
 	for _, it := range s.dirty {
 		it.dirty = false
-		state := issueState{}
-		if len(it.State) > 0 {
-			if err := json.Unmarshal(it.State, &state); err != nil {
-				return fmt.Errorf("%w: issue %s: %w", errCell, it.ID, err)
-			}
-		}
-		state.Users = make(map[string][]byte, len(it.users))
-		for k, set := range it.users {
-			data, err := set.MarshalBinary()
-			if err != nil {
-				return fmt.Errorf("encode users of issue %s: %w", it.ID, err)
-			}
-			state.Users[k] = data
-		}
-		raw, err := json.Marshal(state)
-		if err != nil {
-			return fmt.Errorf("encode issue %s: %w", it.ID, err)
-		}
-		it.State = raw
 		out := it.Issue
-		out.Arms = make(map[string]store.ArmCount, len(it.Arms))
-		for k, v := range it.Arms {
-			out.Arms[k] = v
-		}
+		out.Arms = maps.Clone(it.Arms)
 		b.Issues = append(b.Issues, out)
 	}
 	b.Samples = append(b.Samples, s.samples...)
 	s.dirty, s.samples = s.dirty[:0], nil
+	later := s.users[:0]
+	for _, u := range s.users {
+		if !b.tick && u.set.Count() > promptUsers {
+			later = append(later, u)
+			continue
+		}
+		data, err := u.set.MarshalBinary()
+		if err != nil {
+			return fmt.Errorf("encode users of issue %s: %w", u.issue, err)
+		}
+		u.dirty = false
+		b.Users = append(b.Users, store.UserRow{Rollout: issueRows, Metric: u.issue, User: u.key, Data: data})
+	}
+	clear(s.users[len(later):])
+	s.users = later
 	return nil
 }
 

@@ -21,6 +21,8 @@ type series struct {
 	peaks    map[int64]int64 // five-minute block -> distinct users
 	young    []*cell         // cells that may still change
 	newest   int64           // arrival of the newest event, Unix ms; 0 = none
+
+	spells map[int64]*stats.Sketch // merged hours of spells that are over, made when read
 }
 
 // lastSeen is where the newest event of a user is.
@@ -37,7 +39,8 @@ type hour struct {
 	sum         float64
 	latest      int64
 	sketch      *stats.Sketch
-	cells       []*cell // ascending by minute, attempt, interval
+	cells       []*cell  // ascending by minute, attempt, interval
+	users       []uint64 // ascending: distinct users of cells whose list was cut
 }
 
 func (s *series) hourAt(index int64) *hour {
@@ -99,11 +102,16 @@ func (s *series) add(attempt, interval int, v sample) *cell {
 	h, c := s.cellAt(v.at/minuteMS, attempt, interval)
 	c.touch(v.at, v.n)
 	s.rollUp(h, v.at)
+	delete(s.spells, h.index/spellHours)
 	h.count += v.n
 	if v.measured {
 		c.sum += v.value
 		h.sum += v.value
 		if s.sketched {
+			if c.packed != nil { // a late event, into an old minute
+				c.open()
+				s.young = append(s.young, c)
+			}
 			if c.sketch == nil {
 				c.sketch = new(stats.Sketch)
 			}
@@ -155,8 +163,8 @@ func (s *series) seen(c *cell, user uint64, at int64) {
 	s.hourAt(c.minute/60).latest++
 }
 
-// load puts a stored cell back; cells come oldest first.
-func (s *series) load(c *cell) {
+// load puts a stored cell back; cells come oldest first. now is in Unix ms.
+func (s *series) load(c *cell, now int64) {
 	h := s.hourAt(c.minute / 60)
 	h.cells = append(h.cells, c)
 	s.rollUp(h, c.first)
@@ -172,25 +180,15 @@ func (s *series) load(c *cell) {
 	for _, u := range c.users {
 		s.seen(c, u.hash, c.start()+int64(u.offset))
 	}
+	if c.start()+youngMS <= now {
+		h.gather(c.shrink())
+		return
+	}
 	c.index = make(map[uint64]int, len(c.users))
 	for i, u := range c.users {
 		c.index[u.hash] = i
 	}
 	s.young = append(s.young, c)
-}
-
-// age frees what cells need only while they may change; now is in Unix ms.
-func (s *series) age(now int64) {
-	keep := s.young[:0]
-	for _, c := range s.young {
-		if c.dirty || c.start()+youngMS > now {
-			keep = append(keep, c)
-		} else {
-			c.shrink()
-		}
-	}
-	clear(s.young[len(keep):])
-	s.young = keep
 }
 
 // replace takes the value old out of a cell and puts value in its place; it
@@ -202,12 +200,16 @@ func (s *series) replace(minute int64, attempt, interval int, old, value float64
 	}
 	h := s.hours[i]
 	for _, c := range h.cells {
-		if c.minute != minute || c.attempt != attempt || c.interval != interval || c.cut || c.sketch == nil {
+		if c.minute != minute || c.attempt != attempt || c.interval != interval || c.cut || s.sketched && c.values() == nil {
 			continue
 		}
+		c.open()
 		c.sum += value - old
 		h.sum += value - old
-		c.sketch, h.sketch = swap(c.sketch, old, value), swap(h.sketch, old, value)
+		if s.sketched {
+			c.sketch, h.sketch = swap(c.sketch, old, value), swap(h.sketch, old, value)
+			delete(s.spells, h.index/spellHours)
+		}
 		c.dirty = true
 		s.young = append(s.young, c)
 		return c
@@ -266,9 +268,12 @@ func (s *series) window(from, to int64) judge.Window {
 	}
 	w.Sketch = new(stats.Sketch)
 	var last int64
+	var hours []*hour
 	s.walk(from, to, func(h *hour) {
 		w.Count, w.Sum, w.Users = w.Count+h.count, w.Sum+h.sum, w.Users+h.latest
-		w.Sketch.Merge(h.sketch)
+		if h.sketch != nil {
+			hours = append(hours, h)
+		}
 		last = max(last, h.last)
 	}, func(c *cell) {
 		n := c.countIn(from, to)
@@ -278,12 +283,13 @@ func (s *series) window(from, to int64) judge.Window {
 		}
 		if n == c.count {
 			w.Sum += c.sum
-			w.Sketch.Merge(c.sketch)
-		} else if c.count > 0 && c.sketch == nil {
+			w.Sketch.Merge(c.values())
+		} else if c.count > 0 && !s.sketched {
 			w.Sum += c.sum * float64(n) / float64(c.count)
 		}
 		w.Users += s.usersIn(c, from, to)
 	})
+	s.mergeHours(w.Sketch, hours)
 	if to != openEnd {
 		w.Users = s.usersPast(from, to)
 	}
@@ -304,30 +310,10 @@ func (s *series) usersIn(c *cell, from, to int64) (n int64) {
 			n++
 		}
 	}
-	if c.cut && len(c.users) > 0 { // an old, busy minute: spread evenly
+	if c.cut { // an old, busy minute: spread evenly
 		n = c.latest * c.countIn(from, to) / max(c.count, 1)
 	}
 	return n
-}
-
-// usersPast counts distinct users of a window that ended before the newest
-// event. Minutes so busy and old that their user lists were cut count at most
-// maxOffsets users each.
-func (s *series) usersPast(from, to int64) int64 {
-	distinct := make(map[uint64]struct{})
-	visit := func(c *cell) {
-		for _, u := range c.users {
-			if at := c.start() + int64(u.offset); at > from && c.first <= to {
-				distinct[u.hash] = struct{}{}
-			}
-		}
-	}
-	s.walk(from, to, func(h *hour) {
-		for _, c := range h.cells {
-			visit(c)
-		}
-	}, visit)
-	return int64(len(distinct))
 }
 
 // peak is the highest five-minute count of distinct users that began in (from, to].

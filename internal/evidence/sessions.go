@@ -46,11 +46,20 @@ func (x *adder) session() {
 		if was = known.rank; rank <= was {
 			return
 		}
+		n = 1
+		if was == 0 && len(x.r.sessions) >= x.r.maxSessions {
+			x.sessionCounts(0, rank, n)
+			return
+		}
 		x.r.sessions[s.ID] = sessionState{rank, x.at}
 		data := binary.AppendUvarint([]byte{rowVersion, rank}, uint64(x.at))
 		x.b.Users = append(x.b.Users, store.UserRow{Rollout: x.r.target.Rollout, Metric: rowSession, User: s.ID, Data: data})
-		n = 1
 	}
+	x.sessionCounts(was, rank, n)
+}
+
+// sessionCounts adds n sessions that rose from rank was (0: new) to rank.
+func (x *adder) sessionCounts(was, rank byte, n int64) {
 	for _, d := range x.r.defs {
 		switch {
 		case d.m.Name == "crash_free" && d.m.Kind == plan.Computed:

@@ -153,7 +153,7 @@ func rowKey(r *rollout, d *definition, user string) store.UserRow {
 func (r *rollout) snapshot(metric string, now int64) judge.Tests {
 	var out judge.Tests
 	for _, i := range r.target.Intervals {
-		out.Odds, out.Stage = append(out.Odds, i.Odds), append(out.Stage, i.Stage)
+		out.Odds, out.Stage, out.Began = append(out.Odds, i.Odds), append(out.Stage, i.Stage), append(out.Began, i.From)
 	}
 	d := r.byName[metric]
 	if d == nil || !d.compared {
@@ -291,7 +291,7 @@ func (r *rollout) closeBlocks(d *definition, t *testState, now int64) {
 		if b.sketch[i] == nil {
 			b.sketch[i] = new(stats.Sketch)
 		}
-		b.sketch[i].Merge(c.sketch)
+		b.sketch[i].Merge(c.values())
 	}, found)
 	shifts := judge.Shifts(r.target.Plan, d.m.Name)
 	for _, k := range sortedBlocks(found) {

@@ -3,6 +3,7 @@ package evidence
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"serin/internal/store"
@@ -77,9 +78,21 @@ func (l *loads) change(p *pageLoad) {
 	}
 }
 
-// obtain finds or makes the page load of keys; nil when there is no room.
-func (l *loads) obtain(keys []string, now time.Time) *pageLoad {
-	if p := l.find(keys); p != nil {
+// claim finds what came before a page load of keys, or the load itself. Another
+// load of the same trace is neither: pages from a cache share a trace.
+func (l *loads) claim(keys []string) *pageLoad {
+	for _, k := range keys {
+		if p := l.byKey[k]; p != nil && (p.Load == nil || ofOneLoad(k)) {
+			return p
+		}
+	}
+	return nil
+}
+
+// obtain returns p, the page load found for keys, with keys it did not have; if
+// it is nil it makes one, or returns nil when there is no room.
+func (l *loads) obtain(p *pageLoad, keys []string, now time.Time) *pageLoad {
+	if p != nil {
 		for _, k := range keys {
 			if l.byKey[k] == nil {
 				l.byKey[k], p.Keys = p, append(p.Keys, k)
@@ -90,14 +103,15 @@ func (l *loads) obtain(keys []string, now time.Time) *pageLoad {
 	if len(keys) == 0 || len(l.byID) >= l.limit {
 		return nil
 	}
-	p := &pageLoad{ID: keys[0], Due: now.Add(sealAfter), Keys: keys}
+	p = &pageLoad{ID: keys[0], Due: now.Add(sealAfter), Keys: keys}
 	l.put(p)
 	return p
 }
 
 // open remembers a page load for the vitals that follow.
 func (l *loads) open(e *telemetry.Event, places []place, now time.Time) {
-	p := l.obtain(joinKeys(e), now)
+	keys := joinKeys(e)
+	p := l.obtain(l.claim(keys), keys, now)
 	if p == nil {
 		return
 	}
@@ -153,11 +167,13 @@ func fill(e, load *telemetry.Event) *telemetry.Event {
 // when load or user is known, else when the load is sealed.
 func (e *Engine) vital(b *batch, ev *telemetry.Event) {
 	keys := joinKeys(ev)
-	if ev.ID != "" && e.seen.known(eventHash(ev.Project, sealedPrefix+ev.ID)) {
-		b.count(countVitalLate, 1)
-		return
+	for _, k := range keys {
+		if e.seen.known(eventHash("", sealedPrefix+k)) {
+			b.count(countVitalLate, 1)
+			return
+		}
 	}
-	p := e.loads.obtain(keys, b.now)
+	p := e.loads.obtain(e.loads.find(keys), keys, b.now)
 	if p == nil {
 		e.addEverywhere(b, ev)
 		return
@@ -228,7 +244,7 @@ func mergeVital(old, ev *telemetry.Event) *telemetry.Event {
 	return old
 }
 
-// sealedPrefix marks the hashes of vitals whose load is sealed.
+// sealedPrefix marks the hashes of keys whose page load is sealed.
 const sealedPrefix = "sealed/"
 
 // seal counts what still waits in page loads that are due, once.
@@ -247,9 +263,7 @@ func (e *Engine) seal(b *batch) {
 			}
 		}
 		for _, k := range p.Keys {
-			if vitalID, ok := vitalOf(k); ok {
-				h := eventHash(vitalID.project, sealedPrefix+vitalID.id)
-				e.seen.add(h, b.now)
+			if h := eventHash("", sealedPrefix+k); ofOneLoad(k) && !e.seen.add(h, b.now) {
 				b.Seen = append(b.Seen, store.Seen{Hash: h, At: b.now})
 			}
 			if e.loads.byKey[k] == p {
@@ -262,19 +276,10 @@ func (e *Engine) seal(b *batch) {
 	}
 }
 
-type projectID struct{ project, id string }
-
-// vitalOf takes a key of the form project/v/id apart.
-func vitalOf(key string) (projectID, bool) {
-	for i := 0; i+2 < len(key); i++ {
-		if key[i] == '/' {
-			if key[i+1] == 'v' && key[i+2] == '/' {
-				return projectID{key[:i], key[i+3:]}, true
-			}
-			return projectID{}, false
-		}
-	}
-	return projectID{}, false
+// ofOneLoad reports whether a join key names one page load; a trace may hold several.
+func ofOneLoad(key string) bool {
+	_, rest, _ := strings.Cut(key, "/")
+	return !strings.HasPrefix(rest, "t/")
 }
 
 // collect moves changed and sealed page loads into the batch.

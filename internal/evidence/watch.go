@@ -17,9 +17,11 @@ import (
 // Target is a rollout to collect evidence for. Plan and its contents are
 // shared and must not be changed.
 type Target struct {
-	Rollout   string // id, "demo-1"
-	Plan      *plan.Plan
-	Split     flag.Split // as served from now on
+	Rollout string // id, "demo-1"
+	Plan    *plan.Plan
+	Split   flag.Split // as served from now on
+	// Attempt counts the runs of evidence: the tests of each start anew. A
+	// restart begins one, and so does a resumption after a reduction.
 	Attempt   int
 	Stage     int        // index; -1 before the start
 	Active    bool       // running: tests grow
@@ -51,8 +53,10 @@ type rollout struct {
 	users    map[string]map[string]*userRow // metric -> user -> row
 	tests    map[string]*testState
 	sessions map[string]sessionState
-	ratio    sampleRatio
-	closed   int64 // arrivals before this, Unix ms, are counted at it: blocks were closed
+	// maxSessions bounds sessions; beyond it each update counts as a session.
+	maxSessions int
+	ratio       sampleRatio
+	closed      int64 // arrivals before this, Unix ms, are counted at it: blocks were closed
 
 	dirtyCells []dirtyCell
 	dirtyUsers map[*userRow]store.UserRow
@@ -140,7 +144,7 @@ func (e *Engine) load(ctx context.Context, t Target) (*rollout, error) {
 	r := &rollout{
 		defs: defs, byName: map[string]*definition{}, series: map[string]*[groups]*series{},
 		members: newMemberSet(), users: map[string]map[string]*userRow{}, tests: map[string]*testState{},
-		sessions: map[string]sessionState{}, dirtyUsers: map[*userRow]store.UserRow{}, slowUsers: map[*userRow]store.UserRow{},
+		sessions: map[string]sessionState{}, maxSessions: e.limits.Sessions, dirtyUsers: map[*userRow]store.UserRow{}, slowUsers: map[*userRow]store.UserRow{},
 	}
 	r.attr.Spans = spans
 	for _, d := range defs {
@@ -151,12 +155,13 @@ func (e *Engine) load(ctx context.Context, t Target) (*rollout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read users: %w", err)
 	}
-	err = e.store.LoadCells(ctx, t.Rollout, 0, r.loadCell)
+	now := toMS(e.clock.Now())
+	err = e.store.LoadCells(ctx, t.Rollout, 0, func(c store.Cell) error { return r.loadCell(c, now) })
 	if err != nil {
 		return nil, fmt.Errorf("read cells: %w", err)
 	}
 	r.rebuildTests()
-	r.closeAll(toMS(e.clock.Now()))
+	r.closeAll(now)
 	return r, nil
 }
 
@@ -179,7 +184,8 @@ func (r *rollout) update(t Target) {
 // interval is the index of the open interval, -1 before the first.
 func (r *rollout) interval() int { return len(r.target.Intervals) - 1 }
 
-func (r *rollout) loadCell(c store.Cell) error {
+// loadCell puts a stored cell back; now is in Unix ms.
+func (r *rollout) loadCell(c store.Cell, now int64) error {
 	in := &cell{attempt: c.Attempt, interval: c.Interval, minute: c.Minute}
 	if err := decodeCell(in, c.Data); err != nil {
 		return fmt.Errorf("cell %s %d of minute %d: %w", c.Metric, c.Group, c.Minute, err)
@@ -187,13 +193,13 @@ func (r *rollout) loadCell(c store.Cell) error {
 	if int(c.Group) >= groups {
 		return fmt.Errorf("%w: group %d", errCell, c.Group)
 	}
-	r.seriesOf(c.Metric, int(c.Group)).load(in)
 	switch g := judge.Group(c.Group); {
 	case c.Metric == seriesActive && (g == judge.AssignedNew || g == judge.AssignedOld) && in.attempt == r.target.Attempt:
 		for _, u := range in.users {
 			r.ratio.sight(in.attempt, in.interval, g, u.hash)
 		}
 	}
+	r.seriesOf(c.Metric, int(c.Group)).load(in, now) // cuts the users of old cells
 	switch c.Metric {
 	case seriesAlive:
 		r.alive(in.first)
@@ -310,5 +316,9 @@ func (e *Engine) loadShared(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read issues: %w", err)
 	}
-	return e.issues.load(list)
+	e.issues.load(list)
+	if err := e.store.LoadUsers(ctx, issueRows, e.issues.loadUsers); err != nil {
+		return fmt.Errorf("read the users of issues: %w", err)
+	}
+	return nil
 }

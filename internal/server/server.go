@@ -394,6 +394,11 @@ func (s *Server) Run(ctx context.Context) error {
 	run("controller", s.control.Run)
 	run("retention", s.retain)
 	group.Go(func() error {
+		select {
+		case <-s.control.Running():
+		case <-engine.Done():
+			return nil
+		}
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			fail(err)
 			return err
