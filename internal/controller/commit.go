@@ -19,7 +19,8 @@ import (
 func (w *worker) commit(ctx context.Context, before, next rollout.State, events []rollout.Event, cmd *rollout.Command) (unserved, err error) {
 	began := time.Now()
 	p := w.planAfter(next, cmd)
-	c := store.Commit{State: next, Expect: before.Pos, Events: events, Notices: w.notices(before, events), Audit: w.audit(events)}
+	lowers := next.Exposure < before.Exposure
+	c := store.Commit{State: next, Expect: before.Pos, Events: events, Notices: w.notices(before, events), Audit: w.audit(events), Lowers: lowers}
 	if p != w.plan {
 		c.Plan = p.Source
 	}
@@ -34,7 +35,6 @@ func (w *worker) commit(ctx context.Context, before, next rollout.State, events 
 		return nil, fmt.Errorf("commit %s of %s: %w", events[0].Type, w.id, err)
 	}
 	w.c.o.Fault("after commit")
-	lowers := next.Exposure < before.Exposure
 	if !lowers {
 		w.entered(before, next, p, events) // the evidence knows the new split before anybody is served it
 	}

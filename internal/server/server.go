@@ -127,7 +127,9 @@ func (s *Server) setup(ctx context.Context) error {
 		return err
 	}
 	s.onClose("data directory", unlock)
-	db, err := sqlite.Open(ctx, filepath.Join(o.Data, "serin.db"), sqlite.Options{Logger: o.Logger})
+	room := reserve(filepath.Join(o.Data, "reserve"))
+	room.fill(o.Logger)
+	db, err := sqlite.Open(ctx, filepath.Join(o.Data, "serin.db"), sqlite.Options{Logger: o.Logger, Spare: room.free})
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
@@ -367,6 +369,7 @@ func (s *Server) retain(ctx context.Context) error {
 		if _, err := old.Prune(ctx, now.Add(-keepEvidence)); err != nil && ctx.Err() == nil {
 			s.o.Logger.Error("prune evidence", "err", err)
 		}
+		reserve(filepath.Join(s.o.Data, "reserve")).fill(s.o.Logger) // after it was used
 	}
 }
 

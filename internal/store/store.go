@@ -65,6 +65,9 @@ type Commit struct {
 	Audit   []AuditEntry
 	// Plan, when set, is stored with the rollout as its plan from now on.
 	Plan []byte
+	// Lowers says that the decision takes traffic down. An adapter may keep
+	// room in reserve for it, so that a full disk does not stand in its way.
+	Lowers bool
 }
 
 // FlagRecord is a stored flag.

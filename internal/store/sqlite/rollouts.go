@@ -11,11 +11,24 @@ import (
 	"serin/internal/store"
 )
 
-// Commit implements store.Rollouts.
+// Commit implements store.Rollouts. On a full disk a decision that takes
+// traffic down is tried again in the room that was kept for it.
 func (s *Store) Commit(ctx context.Context, c store.Commit) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	err := s.commit(ctx, c)
+	if !c.Lowers || s.spare == nil || !errors.Is(err, store.ErrFull) {
+		return err
+	}
+	if none := s.spare(); none != nil {
+		return errors.Join(err, none)
+	}
+	s.log.Warn("the disk is full: its reserve was used to take traffic down", "rollout", c.State.ID)
+	return s.commit(ctx, c)
+}
+
+func (s *Store) commit(ctx context.Context, c store.Commit) error {
 	return s.write(ctx, "commit "+c.State.ID, func(ctx context.Context, tx *sql.Tx) error {
 		if err := putState(ctx, tx, c); err != nil {
 			return err

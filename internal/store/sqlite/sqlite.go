@@ -61,6 +61,9 @@ var migrations embed.FS
 // Options configure a Store. The zero value is usable.
 type Options struct {
 	Logger *slog.Logger // nil = silent
+	// Spare makes room on a full disk, once, for a commit that takes traffic
+	// down; nil = there is none to make.
+	Spare func() error
 }
 
 // Store is a store.Store in a SQLite file. All methods may be called at the
@@ -71,6 +74,7 @@ type Store struct {
 	writer *sql.DB // one connection
 	reader *sql.DB
 	append statements
+	spare  func() error
 }
 
 var (
@@ -82,7 +86,7 @@ var (
 // and brings its tables up to date. The directory must exist. It refuses a
 // database of a newer serin and a file that is not serin's.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	s := &Store{path: path, log: o.Logger}
+	s := &Store{path: path, log: o.Logger, spare: o.Spare}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -141,6 +141,43 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// TestSpare: with the disk full a rollback is stored all the same, in the room
+// that was kept for it; nothing else may use that room.
+func TestSpare(t *testing.T) {
+	var s *Store
+	used := 0
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "serin.db"), Options{Spare: func() error {
+		used++
+		_, err := s.writer.Exec("PRAGMA max_page_count = 100000")
+		return err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	commit := func(pos int64, lowers bool) error {
+		e := rollout.Event{Pos: pos, Type: rollout.RolledBackEvent, Reason: strings.Repeat("x", 200_000)}
+		st := rollout.State{ID: "r-1", Plan: "r", Status: rollout.Running, Pos: pos}
+		return s.Commit(t.Context(), store.Commit{State: st, Expect: pos - 1, Events: []rollout.Event{e}, Lowers: lowers})
+	}
+	if err := commit(1, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.writer.Exec("PRAGMA max_page_count = 1"); err != nil { // = no more than it has
+		t.Fatal(err)
+	}
+	if err := commit(2, false); !errors.Is(err, store.ErrFull) || used != 0 {
+		t.Errorf("a raise on a full disk: %v, the reserve was used %d times", err, used)
+	}
+	if err := commit(2, true); err != nil || used != 1 {
+		t.Errorf("a rollback on a full disk: %v, the reserve was used %d times", err, used)
+	}
+	journal, err := s.Journal(t.Context(), "r-1", 0, 0)
+	if err != nil || len(journal) != 2 {
+		t.Errorf("%d events in the journal, %v; want 2", len(journal), err)
+	}
+}
+
 func TestPrune(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	defer s.Close()
