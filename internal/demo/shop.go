@@ -131,5 +131,7 @@ func tagArm(scope *sentry.Scope, on bool) {
 	scope.SetContext("flags", sentry.Context{"values": []map[string]any{{"flag": flagKey, "result": on}}})
 	if on {
 		scope.SetTag("feature", "admin-workbench")
+	} else {
+		scope.RemoveTag("feature")
 	}
 }

@@ -89,7 +89,7 @@ func (v *visitor) look(ctx context.Context) bool {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.on && !on {
+	if v.on && !on && err == nil { // the default after an error is no switch
 		v.off = time.Now()
 	}
 	v.on = on
@@ -127,9 +127,6 @@ func (v *visitor) visit(ctx context.Context) {
 		return // the shop is closing
 	}
 	tagArm(v.hub.Scope(), on)
-	if !on {
-		v.hub.Scope().RemoveTag("feature")
-	}
 	complaint := complaintRate
 	switch {
 	case broken && v.random.Float64() < math.Min(errorRate*v.d.Effect, 1):
