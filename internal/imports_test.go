@@ -36,6 +36,7 @@ var (
 		"server": {"*"},
 		"cli":    {"*"},
 		"demo":   {},
+		"scan":   {"flag", "telemetry", "stats", "plan"},
 	}
 
 	// noIO is what the core must not import.
