@@ -54,3 +54,85 @@ func TestRequirementsNameRealTests(t *testing.T) {
 		}
 	}
 }
+
+// TestLinksResolve finds relative links in the project's pages that lead
+// nowhere: to a file that does not exist, or to a heading that its page lacks.
+func TestLinksResolve(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	pages := 0
+	for _, page := range markdown(t, "..") {
+		pages++
+		for _, m := range link.FindAllStringSubmatch(prose(t, page), -1) {
+			target, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			file := page
+			if target != "" {
+				file = filepath.Join(filepath.Dir(page), filepath.FromSlash(target))
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: link to %s: %v", page, m[1], err)
+			} else if anchor != "" && !headings(t, file)[anchor] {
+				t.Errorf("%s: link to %s: no such heading", page, m[1])
+			}
+		}
+	}
+	if pages < 10 {
+		t.Errorf("found %d pages: is this the project's root?", pages)
+	}
+}
+
+// markdown lists the Markdown files below root that are the project's own.
+func markdown(t *testing.T, root string) []string {
+	t.Helper()
+	var pages []string
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "testdata" || d.Name() == ".git"):
+			return filepath.SkipDir
+		case filepath.Ext(file) == ".md":
+			pages = append(pages, file)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+// prose is a page without its code, in which "](" is no link.
+func prose(t *testing.T, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile("(?ms)^ *```.*?^ *```$|`[^`\n]+`\\]?")
+	return code.ReplaceAllStringFunc(string(text), func(c string) string {
+		if strings.HasSuffix(c, "]") { // a link's text may be code: [`stats/`](stats)
+			return "]"
+		}
+		return ""
+	})
+}
+
+// headings are the anchors of a page: its headings in lower case, with hyphens
+// for spaces and without punctuation.
+func headings(t *testing.T, page string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors := map[string]bool{}
+	punctuation := regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
+	for _, m := range regexp.MustCompile(`(?m)^#+ +(.+)$`).FindAllStringSubmatch(string(text), -1) {
+		plain := punctuation.ReplaceAllString(strings.ToLower(m[1]), "")
+		anchors[strings.ReplaceAll(plain, " ", "-")] = true
+	}
+	return anchors
+}

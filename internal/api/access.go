@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"serin/internal/auth"
+	"serin/internal/controller"
 	"serin/internal/store"
 )
 
@@ -74,10 +75,11 @@ func (s *server) access(api huma.API) {
 		})
 	huma.Register(api, op(http.MethodGet, "/audit", "list-audit", read, "Who changed what, newest first"),
 		func(ctx context.Context, in *struct {
+			Who    string `query:"who" doc:"exactly, as entries name them; looked for among the newest 10,000 entries"`
 			Target string `query:"target" doc:"such as: rollout demo-1, flag x"`
 			Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 		}) (*body[[]store.AuditEntry], error) {
-			a, err := s.Store.AuditEntries(ctx, in.Target, in.Limit)
+			a, err := s.Controller.Audit(ctx, controller.AuditQuery{Who: in.Who, Target: in.Target, Limit: in.Limit})
 			return list(a), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodGet, "/me", "get-me", read, "Whose token this is"),

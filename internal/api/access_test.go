@@ -126,7 +126,7 @@ func TestPagesOnlyRead(t *testing.T) {
 
 func TestGuessingIsLockedOut(t *testing.T) {
 	r := newRig(t)
-	r.as(auth.Operate, 200, http.MethodGet, "/me", nil) // a token that has worked
+	r.as(auth.Operate, 200, http.MethodGet, "/me", nil)
 	locked := answer{}
 	for range 100 {
 		if locked = r.send(http.MethodGet, "/me", "serin_op_guess", nil); locked.status != http.StatusUnauthorized {
@@ -142,10 +142,12 @@ func TestGuessingIsLockedOut(t *testing.T) {
 	if got := locked.problem(t); !strings.Contains(got, "too many wrong tokens") {
 		t.Error(got)
 	}
-	if a := r.send(http.MethodGet, "/me", r.tokens[auth.Admin], nil); a.status != http.StatusTooManyRequests {
-		t.Errorf("a token never seen gets %d from a locked address", a.status)
+	// The people on call are not kept out by somebody who guesses behind the
+	// same proxy, whether their token was used before or not.
+	r.as(auth.Operate, 200, http.MethodGet, "/me", nil)
+	if a := r.send(http.MethodGet, "/me", r.tokens[auth.Admin], nil); a.status != 200 {
+		t.Errorf("a right token gets %d from a locked address", a.status)
 	}
-	r.as(auth.Operate, 200, http.MethodGet, "/me", nil) // the people on call are not kept out
 }
 
 func TestTokens(t *testing.T) {
@@ -206,7 +208,7 @@ func TestNotAvailable(t *testing.T) {
 	r := newRig(t)
 	r.as(auth.Operate, 200, http.MethodPost, "/rollouts", planFile)
 	for _, request := range []string{
-		"GET /rollouts/checkout/evidence", "GET /rollouts/checkout/explain?at=1", "GET /rollouts/checkout/report", "GET /rollouts/checkout/runbook",
+		"GET /rollouts/checkout/evidence", "GET /rollouts/checkout/explain?at=1", "GET /rollouts/checkout/report", "GET /rollouts/checkout/panels",
 		"GET /incidents", "POST /incidents", "GET /standup?rollout=checkout", "POST /plans/simulate", "GET /events/search?query=x",
 		"DELETE /subjects/u1", "POST /facts", "POST /rollouts/checkout/explode", "PATCH /flags/x", "GET /", "GET /a%22%5C%01%F0%9F%90%A6b",
 	} {

@@ -99,6 +99,7 @@ func New(o Options) http.Handler {
 	api := humago.New(mux, config)
 	api.UseMiddleware(s.authorize(api))
 	s.rollouts(api)
+	s.runbooks(api)
 	s.plans(api)
 	s.flags(api)
 	s.reports(api)

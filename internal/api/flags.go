@@ -28,6 +28,17 @@ func viewFlag(r store.FlagRecord) (flagView, error) {
 	return flagView{Key: r.Definition.Key, Definition: def, Revision: r.Revision, Owner: r.Owner, UpdatedAt: r.UpdatedAt, UpdatedBy: r.UpdatedBy}, err
 }
 
+func viewFlags(records []store.FlagRecord) ([]flagView, error) {
+	views := make([]flagView, len(records)) // not nil: an empty list is []
+	for i, r := range records {
+		var err error
+		if views[i], err = viewFlag(r); err != nil {
+			return nil, err
+		}
+	}
+	return views, nil
+}
+
 // FlagKey is the path of everything about one flag.
 type FlagKey struct {
 	Key string `path:"key"`
@@ -49,13 +60,8 @@ func (s *server) flags(api huma.API) {
 			if err != nil {
 				return nil, s.fail(err)
 			}
-			out := make([]flagView, len(records))
-			for i, r := range records {
-				if out[i], err = viewFlag(r); err != nil {
-					return nil, s.fail(err)
-				}
-			}
-			return ok(out), nil
+			views, err := viewFlags(records)
+			return ok(views), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodGet, "/flags/{key}", "get-flag", read, "One flag"),
 		func(ctx context.Context, in *FlagKey) (*body[flagView], error) {
@@ -72,13 +78,8 @@ func (s *server) flags(api huma.API) {
 			if err != nil {
 				return nil, s.fail(err)
 			}
-			out := make([]flagView, len(records))
-			for i, r := range records {
-				if out[i], err = viewFlag(r); err != nil {
-					return nil, s.fail(err)
-				}
-			}
-			return ok(out), nil
+			views, err := viewFlags(records)
+			return ok(views), s.fail(err)
 		})
 	huma.Register(api, raw(op(http.MethodPut, "/flags/{key}", "put-flag", operate, "Write a flag; switching off one that a rollout owns rolls that rollout back")),
 		func(ctx context.Context, in *struct {

@@ -143,6 +143,9 @@ func eventViews(events []telemetry.Event) []eventView {
 // evidence's own, such as those that say which sources have delivered.
 var valueName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,99}$`)
 
+// factName is a fact about code as plans write it, which "serin facts" sends.
+var factName = regexp.MustCompile(`^(path exists|path gone|refs gone) [!-~\x{00A0}-\x{10FFFF}]{1,500}$`)
+
 // maxValue bounds the text of a pushed value.
 const maxValue = 1000
 
@@ -151,6 +154,10 @@ func (s *server) push(ctx context.Context, values map[string]string) error {
 	names := slices.Sorted(maps.Keys(values))
 	for _, name := range names {
 		switch {
+		case factName.MatchString(name):
+			if v := values[name]; v != "true" && v != "false" {
+				return huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("fact %q: write true or false", name))
+			}
 		case !valueName.MatchString(name):
 			return huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("value name %q: write a letter, then letters, digits, dots, dashes and underscores", name))
 		case values[name] == "" || len(values[name]) > maxValue:
@@ -207,6 +214,9 @@ func (s *server) deployed(ctx context.Context, release, commit string) error {
 			continue
 		}
 		if _, err := s.Controller.Do(ctx, v.ID, rollout.Command{Verb: rollout.Deploy, By: who(ctx).Name, Via: via(ctx), Release: release, Commit: commit}); err != nil {
+			if no, ok := rollout.AsRefusal(err); ok && no.Kind == rollout.Barred {
+				continue // it has ended meanwhile, or cannot be read: the others are told
+			}
 			return err
 		}
 	}

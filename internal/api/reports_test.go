@@ -75,6 +75,26 @@ func TestValues(t *testing.T) {
 	}
 }
 
+func TestFactsAboutCode(t *testing.T) {
+	r := newRig(t)
+	facts := map[string]string{"refs gone useAdminWorkBenchFeature": "true", "path gone src/app/old/": "false", "path exists src/app/[id]/page.tsx": "true"}
+	r.as(auth.Operate, 204, http.MethodPost, "/values", facts)
+	values, err := r.store.Values(t.Context())
+	if err != nil || len(values) != len(facts) {
+		t.Fatalf("stored %v, %v", values, err)
+	}
+	for name, want := range facts {
+		if got := values[name].Text; got != want {
+			t.Errorf("%s is stored as %q, want %q", name, got, want)
+		}
+	}
+	for name, value := range map[string]string{"refs gone": "true", "refs gone a b": "true", "role filled x": "true", "path gone x": "yes", "path gone \n": "true"} {
+		if a := r.as(auth.Operate, 422, http.MethodPost, "/values", map[string]string{name: value}); a.problem(t) == "" {
+			t.Errorf("%q = %q: the refusal says nothing", name, value)
+		}
+	}
+}
+
 func TestReleases(t *testing.T) {
 	r := started(t)
 	r.refused(auth.Operate, 422, "release", http.MethodPost, "/releases", map[string]any{"commit": "abc"})

@@ -28,6 +28,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	out := http.NewResponseController(w)
+	_ = out.SetReadDeadline(time.Time{}) // the server's limit is for requests that end
 	every := s.Beat
 	if every <= 0 {
 		every = beatEvery

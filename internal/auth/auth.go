@@ -192,14 +192,11 @@ func (a *Auth) Token(ctx context.Context, bearer string) (Principal, error) {
 	return p, nil
 }
 
-// secret returns the token with this secret and kind. A secret that has
-// worked before is not locked out by wrong ones from the same address, so that
-// nobody can keep the people on call from acting.
+// secret returns the token with this secret and kind. A right one is never
+// locked out by wrong ones from the same address, which may be a proxy's that
+// everybody comes through: nobody can keep the people on call from acting.
 func (a *Auth) secret(ctx context.Context, secret, kind string) (store.Token, error) {
 	hash, address := hashOf(secret), Address(ctx)
-	if err := a.lock.check(address, hash, a.now()); err != nil {
-		return store.Token{}, err
-	}
 	t, err := a.store.TokenByHash(ctx, hash)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -210,10 +207,12 @@ func (a *Auth) secret(ctx context.Context, secret, kind string) (store.Token, er
 		err = ErrUnauthenticated
 	}
 	if err != nil {
+		if locked := a.lock.check(address, a.now()); locked != nil {
+			return store.Token{}, locked
+		}
 		a.lock.fail(address, a.now())
 		return store.Token{}, err
 	}
-	a.lock.worked(hash)
 	return t, nil
 }
 

@@ -31,7 +31,7 @@ func open(t *testing.T) *world {
 		first bool
 		err   error
 	)
-	if w.first, first, err = w.Bootstrap(t.Context()); err != nil || !first {
+	if w.first, first, err = w.Bootstrap(t.Context(), nil); err != nil || !first {
 		t.Fatalf("Bootstrap = first %v, %v", first, err)
 	}
 	return w
@@ -70,7 +70,7 @@ func TestBootstrap(t *testing.T) {
 	if len(w.first.PublicKey) != 32 || strings.Trim(w.first.PublicKey, "0123456789abcdef") != "" {
 		t.Errorf("public key %q, want 32 hex digits", w.first.PublicKey)
 	}
-	again, first, err := w.Bootstrap(t.Context())
+	again, first, err := w.Bootstrap(t.Context(), nil)
 	if err != nil || first || again != (Credentials{}) {
 		t.Errorf("second Bootstrap = %+v, %v, %v; want nothing", again, first, err)
 	}
@@ -103,11 +103,11 @@ func mustJSON(t *testing.T, v any) string {
 func TestBootstrapInterrupted(t *testing.T) {
 	s := &failingSettings{Store: memory.New(), fail: true}
 	a := New(Options{Store: s})
-	if _, _, err := a.Bootstrap(t.Context()); err == nil {
+	if _, _, err := a.Bootstrap(t.Context(), nil); err == nil {
 		t.Fatal("Bootstrap succeeded, want an error")
 	}
 	s.fail = false
-	c, first, err := a.Bootstrap(t.Context())
+	c, first, err := a.Bootstrap(t.Context(), nil)
 	if err != nil || !first {
 		t.Fatalf("Bootstrap = %v, %v", first, err)
 	}
@@ -115,6 +115,22 @@ func TestBootstrapInterrupted(t *testing.T) {
 		t.Errorf("%d tokens, %v; want 4", len(tokens), err)
 	}
 	if _, err := a.Token(t.Context(), c.AdminToken); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBootstrapNotKept: secrets that nobody could be told do not count as given.
+func TestBootstrapNotKept(t *testing.T) {
+	a := New(Options{Store: memory.New()})
+	if _, _, err := a.Bootstrap(t.Context(), func(Credentials) error { return store.ErrFull }); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("Bootstrap: %v, want %v", err, store.ErrFull)
+	}
+	var kept Credentials
+	c, first, err := a.Bootstrap(t.Context(), func(c Credentials) error { kept = c; return nil })
+	if err != nil || !first || kept != c || c.AdminToken == "" {
+		t.Fatalf("the next Bootstrap = first %v, %v; kept what was returned: %v", first, err, kept == c)
+	}
+	if _, err := a.Token(t.Context(), kept.AdminToken); err != nil {
 		t.Error(err)
 	}
 }
@@ -199,7 +215,7 @@ func TestCache(t *testing.T) {
 	s := &countingStore{Store: memory.New()}
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	a := New(Options{Store: s, Now: func() time.Time { return now }})
-	c, _, err := a.Bootstrap(t.Context())
+	c, _, err := a.Bootstrap(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,13 +368,13 @@ func TestLockout(t *testing.T) {
 		wantErr(t, "guess", err, ErrUnauthenticated)
 	}
 	var locked *LockedError
-	if _, err := w.Token(guesser, fresh); !errors.As(err, &locked) || locked.After != lockWindow {
+	if _, err := w.Token(guesser, "wrong"); !errors.As(err, &locked) || locked.After != lockWindow {
 		t.Errorf("locked address: %v, want a LockedError for %v", err, lockWindow)
 	}
-	if _, err := w.Token(guesser, w.first.AdminToken); err != nil {
-		t.Errorf("a token that worked before is locked out: %v", err)
+	if _, err := w.Token(guesser, fresh); err != nil {
+		t.Errorf("a right token is locked out by wrong ones from its address: %v", err)
 	}
-	if _, err := w.Token(other, fresh); err != nil {
+	if _, err := w.Token(other, "wrong"); !errors.Is(err, ErrUnauthenticated) {
 		t.Errorf("another address is locked out: %v", err)
 	}
 	w.now = w.now.Add(lockWindow)
@@ -390,7 +406,7 @@ func TestBearer(t *testing.T) {
 
 func BenchmarkIngestKey(b *testing.B) {
 	a := New(Options{Store: memory.New()})
-	c, _, err := a.Bootstrap(b.Context())
+	c, _, err := a.Bootstrap(b.Context(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

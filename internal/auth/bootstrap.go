@@ -44,8 +44,10 @@ func (c Credentials) DSN(base string) (string, error) {
 // Bootstrap creates what a new server needs: project 1 with its ingest key, a
 // server key for flags, an admin token and a sign-in link. first is false,
 // and the credentials empty, where that was done before. A start that was
-// interrupted is repeated with new secrets, and the old ones stop working.
-func (a *Auth) Bootstrap(ctx context.Context) (c Credentials, first bool, err error) {
+// interrupted, or that could not keep the secrets, is repeated with new ones,
+// and the old ones stop working: keep (nil = nothing) puts them where their
+// owner finds them, before the start counts as done.
+func (a *Auth) Bootstrap(ctx context.Context, keep func(Credentials) error) (c Credentials, first bool, err error) {
 	_, err = a.store.Setting(ctx, bootstrapSetting)
 	if err == nil {
 		return c, false, nil
@@ -66,6 +68,11 @@ func (a *Auth) Bootstrap(ctx context.Context) (c Credentials, first bool, err er
 		{&c.SignIn, NewToken{ID: "first-sign-in", Name: "first sign-in", Kind: KindSignIn, Scopes: admin, Person: firstPerson, TTL: signInTTL}},
 	} {
 		if *step.secret, _, err = a.create(ctx, by, step.token); err != nil {
+			return Credentials{}, false, fmt.Errorf("bootstrap: %w", err)
+		}
+	}
+	if keep != nil {
+		if err := keep(c); err != nil {
 			return Credentials{}, false, fmt.Errorf("bootstrap: %w", err)
 		}
 	}

@@ -11,9 +11,8 @@ const (
 	// lockAfter wrong tries within lockWindow lock an address for the rest of the window.
 	lockAfter  = 20
 	lockWindow = time.Minute
-	// maxAddresses and maxWorked bound the memory.
+	// maxAddresses bounds the memory.
 	maxAddresses = 4096
-	maxWorked    = 4096
 )
 
 // LockedError says that an address has tried too many wrong tokens.
@@ -27,9 +26,8 @@ func (e *LockedError) Error() string {
 
 // lockout counts wrong tries by address. The zero value is ready.
 type lockout struct {
-	mu        sync.Mutex // guards the fields below
+	mu        sync.Mutex // guards addresses
 	addresses map[string]tries
-	known     map[string]struct{} // hashes of secrets that have worked
 }
 
 type tries struct {
@@ -37,15 +35,12 @@ type tries struct {
 	until time.Time // end of the window
 }
 
-// check returns a *LockedError if address is locked and hash has never worked.
-func (l *lockout) check(address, hash string, now time.Time) error {
+// check returns a *LockedError if address is locked.
+func (l *lockout) check(address string, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.addresses[network(address)]
 	if t.n < lockAfter || !now.Before(t.until) {
-		return nil
-	}
-	if _, ok := l.known[hash]; ok {
 		return nil
 	}
 	return &LockedError{After: t.until.Sub(now)}
@@ -69,17 +64,6 @@ func (l *lockout) fail(address string, now time.Time) {
 	}
 	makeRoom(l.addresses, maxAddresses, func(t tries) bool { return !now.Before(t.until) })
 	l.addresses[key] = t
-}
-
-// worked remembers a right secret.
-func (l *lockout) worked(hash string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.known == nil {
-		l.known = map[string]struct{}{}
-	}
-	makeRoom(l.known, maxWorked, func(struct{}) bool { return false })
-	l.known[hash] = struct{}{}
 }
 
 // makeRoom removes from a full map what is stale, else one arbitrary entry.

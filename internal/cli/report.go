@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -43,10 +44,11 @@ func (a *app) issues() *cobra.Command {
 	return cmd
 }
 
-// oneLine makes reported text safe for a terminal.
+// oneLine makes reported text safe for a terminal: without control characters
+// (C1 too: U+009B begins an escape sequence) and without turns of direction.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r
@@ -137,13 +139,13 @@ func (a *app) push() *cobra.Command {
 }
 
 func (a *app) audit() *cobra.Command {
-	var target string
+	var who, target string
 	var limit int
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Print who changed what, newest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var entries []store.AuditEntry
-			q := url.Values{"target": {target}, "limit": {strconv.Itoa(limit)}}
+			q := url.Values{"who": {who}, "target": {target}, "limit": {strconv.Itoa(limit)}}
 			if err := a.get(cmd.Context(), "/audit?"+q.Encode(), &entries); err != nil {
 				return err
 			}
@@ -157,6 +159,7 @@ func (a *app) audit() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&who, "who", "", "only this person's entries, of the newest 10,000")
 	cmd.Flags().StringVar(&target, "target", "", `such as "rollout demo-1" or "flag x"`)
 	cmd.Flags().IntVar(&limit, "limit", 100, "most entries")
 	return cmd

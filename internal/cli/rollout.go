@@ -22,7 +22,7 @@ import (
 
 func (a *app) rollout() *cobra.Command {
 	cmd := &cobra.Command{Use: "rollout", Short: "Create, watch and steer rollouts"}
-	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan())
+	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan(), a.rolloutRunbook(), a.rolloutCalendar())
 	for _, v := range steering {
 		cmd.AddCommand(a.rolloutVerb(v))
 	}
@@ -232,13 +232,17 @@ func printView(w io.Writer, v controller.View) {
 	fmt.Fprintf(w, "%s  %s\n", v.ID, v.Title)
 	fmt.Fprintf(w, "%s at %s%%, stage %s, attempt %d, version %d\n", words(v.State.Status), strconv.FormatFloat(v.Exposure, 'f', -1, 64), stageName(v), v.State.Attempt, v.Version)
 	for _, x := range v.Waiting {
-		fmt.Fprintf(w, "waits for %s\n", x.Text)
+		fmt.Fprintf(w, "waits for %s\n", waitText(x))
 	}
 	if v.State.Reason != "" {
 		fmt.Fprintf(w, "reason: %s\n", oneLine(v.State.Reason))
 	}
-	for _, it := range openItems(v) {
+	open := openItems(v)
+	for _, it := range open {
 		fmt.Fprintf(w, "open: %s\n", it)
+	}
+	if v.State.Status == rollout.Preflight && len(open) == 0 {
+		fmt.Fprintf(w, "waits for a person: serin rollout start %s\n", v.ID)
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	rules := func(name string, list []judge.Verdict) {
@@ -250,6 +254,32 @@ func printView(w io.Writer, v controller.View) {
 	rules("rollback", v.Rollback)
 	rules("reduce", v.Reduce)
 	_ = t.Flush()
+}
+
+// waitText says after "waits for" what a rollout waits for. Kinds that are not
+// here read well as they are.
+func waitText(x rollout.Waiting) string {
+	switch x.Kind {
+	case "no data":
+		return "data: none for " + x.Detail
+	case "blind":
+		return "a source that fails: " + x.Detail + " cannot be judged"
+	case "criteria":
+		return "criteria that are not met: " + x.Detail
+	case "evidence":
+		return "evidence: " + x.Detail + " still unknown"
+	case "decision":
+		return "a decision: " + x.Detail + " still unknown; accept, wait or roll back"
+	case "window":
+		return "its time: " + x.Detail
+	case "approval":
+		return "approval by " + x.Detail
+	case "confirm", "checklist":
+		return "a person: the open items below"
+	case "incident":
+		return "incident " + x.Detail + " to be resolved"
+	}
+	return x.Text
 }
 
 // openItems are the items that the state waits for, with id and role.

@@ -27,6 +27,9 @@ func (w *worker) commit(ctx context.Context, before, next rollout.State, events 
 	w.c.flags.write.Lock() // a hand edit in between would be lost
 	defer w.c.flags.write.Unlock()
 	c.Flag = w.c.flags.change(p, before, next)
+	if w.unread != nil && c.Flag != nil {
+		c.Flag = w.c.flags.switchedOff(*c.Flag)
+	}
 	w.c.o.Fault("before commit")
 	if err := w.c.o.Store.Commit(ctx, c); err != nil {
 		if errors.Is(err, store.ErrConflict) {
@@ -63,6 +66,9 @@ func (w *worker) entered(before, next rollout.State, p *plan.Plan, events []roll
 		exposure = e.Exposure
 		if e.Type == rollout.Baked {
 			w.covered = 0
+		}
+		if e.Type == rollout.Started || e.Type == rollout.Restarted {
+			w.begun = p
 		}
 		w.c.metrics.events.WithLabelValues(string(e.Type)).Inc()
 	}

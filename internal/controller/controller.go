@@ -134,8 +134,9 @@ type Controller struct {
 	running chan struct{} // closed when Run takes commands
 }
 
-// New loads every rollout and flag from the store and publishes the flags. It
-// starts no goroutine.
+// New loads every rollout and flag from the store and publishes the flags. A
+// rollout that cannot be read does not keep it from starting, see unreadable.
+// It starts no goroutine.
 func New(ctx context.Context, o Options) (*Controller, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -155,8 +156,12 @@ func New(ctx context.Context, o Options) (*Controller, error) {
 	}
 	for _, s := range states {
 		w, err := c.recover(ctx, s)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return nil, fmt.Errorf("recover rollout %s: %w", s.ID, err)
+		}
+		if err != nil {
+			o.Logger.Error("rollout cannot be read: it is not judged, only rollback is possible", "rollout", s.ID, "exposure", s.Exposure.String(), "err", err)
+			w = c.unreadable(s, err)
 		}
 		c.workers[s.ID] = w
 		c.order = append(c.order, s.ID)
@@ -209,6 +214,9 @@ func (c *Controller) Do(ctx context.Context, id string, cmd rollout.Command) (Re
 	if err != nil {
 		return Result{}, err
 	}
+	if err := w.readable(cmd.Verb); err != nil {
+		return Result{}, err
+	}
 	if cmd.Verb == rollout.Start {
 		if err := c.claim(w); err != nil {
 			return Result{}, err
@@ -220,12 +228,7 @@ func (c *Controller) Do(ctx context.Context, id string, cmd rollout.Command) (Re
 // claim refuses to start a rollout whose plan has errors on this server: its
 // flag is another rollout's, a channel leads nowhere, a guard has no source.
 func (c *Controller) claim(w *worker) error {
-	p := w.inForce.Load()
-	facts := plan.ServerFacts{Channels: c.courier.reach(), Configured: c.o.Sources,
-		Carried: []string{p.Flag.By}} // which attributes telemetry carries is not kept yet: E20 is not looked at
-	if owner := c.flags.owner(p.Flag.Key); owner != w.id {
-		facts.FlagOwner = owner
-	}
+	p, facts := w.inForce.Load(), c.facts(w)
 	var errors []string
 	for _, found := range plan.Lint(p, &facts) {
 		if found.Severity == plan.Error {
@@ -236,6 +239,17 @@ func (c *Controller) claim(w *worker) error {
 		return nil
 	}
 	return &rollout.Refusal{Kind: rollout.Barred, Why: "the plan cannot start on this server: " + strings.Join(errors, "; ")}
+}
+
+// facts are what lint is told of this server.
+func (c *Controller) facts(w *worker) plan.ServerFacts {
+	p := w.inForce.Load()
+	facts := plan.ServerFacts{Channels: c.courier.reach(), Configured: c.o.Sources,
+		Carried: []string{p.Flag.By}} // which attributes telemetry carries is not kept yet: E20 is not looked at
+	if owner := c.flags.owner(p.Flag.Key); owner != w.id {
+		facts.FlagOwner = owner
+	}
+	return facts
 }
 
 // Arrived tells the controller that an event which a rule counts has become

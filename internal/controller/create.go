@@ -85,6 +85,9 @@ func (c *Controller) Revise(ctx context.Context, id string, source []byte, cmd r
 	if err != nil {
 		return Result{}, err
 	}
+	if err := w.readable(rollout.Revise); err != nil {
+		return Result{}, err
+	}
 	p, err := plan.Parse(source)
 	if err != nil {
 		return Result{}, err

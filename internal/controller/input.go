@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"serin/internal/flag"
@@ -43,11 +44,25 @@ func odds(e flag.Percent) float64 {
 	return s / (1 - s)
 }
 
-// input gathers what a decision depends on, as of now.
-func (w *worker) input() (rollout.Input, judged, error) {
+// input gathers what a decision depends on, as of now. A fault in judging ends
+// as an error: one rollout's data must not take the process down, and with it
+// everybody's way to lower traffic.
+func (w *worker) input() (in rollout.Input, j judged, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			w.c.log.Error("judging panicked", "rollout", w.id, "panic", fault, "stack", string(debug.Stack()))
+			in = rollout.Input{Wall: w.c.o.Clock.Now(), Mono: w.c.o.Clock.Mono(), Fresh: w.fresh}
+			j, err = judged{}, fmt.Errorf("judge %s: internal fault, see the log: %v", w.id, fault)
+		}
+	}()
+	return w.gather()
+}
+
+// gather is input without its guard.
+func (w *worker) gather() (rollout.Input, judged, error) {
 	now, mono := w.c.o.Clock.Now(), w.c.o.Clock.Mono()
 	in := rollout.Input{Wall: now, Mono: mono, Fresh: w.fresh}
-	if w.state.Pos == 0 || store.Over(w.state.Status) {
+	if w.state.Pos == 0 || w.unread != nil || store.Over(w.state.Status) {
 		return in, judged{}, nil // there is no evidence
 	}
 	if w.unwatched {
@@ -64,7 +79,7 @@ func (w *worker) input() (rollout.Input, judged, error) {
 	w.seen = mono
 	in.Covered = w.covered
 	var j judged
-	place := w.place(1 - w.state.Spent)
+	place := w.place()
 	j.users = seenUsers(ev, w.state, now)
 	if w.state.Exposure > 0 {
 		j.rollback = w.judge(w.plan.Rollback, judge.Guard, place, ev, now)
@@ -114,13 +129,13 @@ func (w *worker) judge(rules []*plan.Rule, use judge.Use, place judge.Place, ev 
 }
 
 // place is where the rollout stands, for the judge.
-func (w *worker) place(budget float64) judge.Place {
+func (w *worker) place() judge.Place {
 	s := w.state
 	share := float64(s.Exposure) / float64(flag.Everyone)
 	return judge.Place{
 		Stage: s.Stage, Planned: len(w.plan.Stages), Exposure: share, ControlShare: 1 - share,
 		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt,
-		Budget: w.plan.Judge.FalseRollback * budget,
+		Levels: judge.Levels(w.begun, w.plan, w.revisions, w.plan.Judge.FalseRollback),
 	}
 }
 

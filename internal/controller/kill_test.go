@@ -41,3 +41,20 @@ func TestKillByTheFlagIsARollback(t *testing.T) {
 		}
 	})
 }
+
+// TestFaultInJudging: a fault that one rollout's data brings out neither ends
+// the process nor stands in the way of a rollback.
+func TestFaultInJudging(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lead(rollout.Start)
+		r.drive("0:10")
+		r.faulty.Store(true)
+		r.drive("0:15")
+		r.exposure(10)
+		if _, err := r.as("lead", rollout.Promote); err == nil {
+			t.Error("promoted without a judge")
+		}
+		r.lead(rollout.Rollback)
+		r.exposure(0)
+	})
+}

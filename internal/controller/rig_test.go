@@ -83,6 +83,7 @@ type rig struct {
 	minute int    // the next minute since T to send
 	ids    int
 
+	faulty  atomic.Bool                  // View panics
 	blinded atomic.Pointer[error]        // what reading the evidence answers
 	pool    atomic.Pointer[judge.Source] // what a double of Prometheus says of the metric pool
 	every   int                          // of how many users one comes
@@ -143,6 +144,7 @@ func edited(t *testing.T, source string, edits ...string) string {
 type flakyStore struct {
 	*memory.Store
 	unreadable atomic.Pointer[error]
+	newer      atomic.Pointer[string] // hash of a plan that a newer serin wrote
 }
 
 func (s *flakyStore) Flags(ctx context.Context) ([]store.FlagRecord, int64, error) {
@@ -172,6 +174,9 @@ func (w watcher) Watch(c controller.Watch) error {
 func (w watcher) View(id string) (judge.Evidence, error) {
 	if err := w.rig.blinded.Load(); err != nil {
 		return nil, *err
+	}
+	if w.rig.faulty.Load() {
+		panic("a fault in the evidence")
 	}
 	ev, err := w.Engine.View(id)
 	if source := w.rig.pool.Load(); err == nil && source != nil {

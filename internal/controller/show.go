@@ -20,6 +20,10 @@ import (
 func (w *worker) show(in rollout.Input) {
 	s, p := w.state, w.plan
 	w.inForce.Store(p)
+	if w.unread != nil {
+		w.showUnreadable(in.Wall)
+		return
+	}
 	v := View{
 		ID: w.id, Plan: p.Name, Title: p.Title, Flag: p.Flag.Key, State: s, Version: s.Version,
 		Exposure: percent(s.Exposure), Stages: stages(p, s), Waiting: rollout.Waits(p, s, in),

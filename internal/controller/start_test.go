@@ -48,3 +48,33 @@ func TestStartNeedsWhatThePlanNames(t *testing.T) {
 		})
 	}
 }
+
+// TestRevisionsShareOneBudget: a rule that a revision adds needs more evidence
+// than one that was there when the attempt began, also after a restart.
+func TestRevisionsShareOneBudget(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lead(rollout.Start)
+		r.drive("0:20")
+		limit := func(rule string) float64 {
+			t.Helper()
+			v := r.verdict(r.view().Rollback, rule)
+			if v.LogLimit == nil {
+				t.Fatalf("%s has no threshold: %s", rule, v.Why)
+			}
+			return *v.LogLimit
+		}
+		const lcp, changedLCP = "lcp > +30% vs reference over 1h", "lcp > +40% vs reference over 1h"
+		began := limit(lcp)
+		r.revise("lcp > +30%", "lcp > +40%")
+		r.drive("0:30")
+		if got := limit(changedLCP); got < began+2 {
+			t.Errorf("the changed rule needs ln E %.2f, the first %.2f: the budget is spent twice", got, began)
+		}
+		changed := limit(changedLCP)
+		r.restart()
+		r.drive("0:40")
+		if got := limit(changedLCP); got != changed {
+			t.Errorf("after a restart of the process the rule needs ln E %.2f, before %.2f", got, changed)
+		}
+	}, "restart] }", "restart, revise] }")
+}

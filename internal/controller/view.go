@@ -75,7 +75,7 @@ type Action struct {
 func (v View) NeedsPerson() bool {
 	for _, w := range v.Waiting {
 		switch w.Kind {
-		case "decision", "confirm", "checklist", "approval", "incident", "no data", "blind":
+		case "decision", "confirm", "checklist", "approval", "incident", "no data", "blind", unreadableKind:
 			return true
 		}
 	}

@@ -30,9 +30,14 @@ type worker struct {
 	intervals []Interval // of the current run of evidence
 	runs      int        // how often evidence began anew: starts, restarts, resumes from a reduction
 	held      judge.Held
-	last      judged // newest verdicts, for pages
-	fresh     bool   // no input since the process started
+	begun     *plan.Plan // under which the attempt began; before the first, the plan itself
+	begunHash string     // of it, as the journal has it
+	planHash  string     // of the plan in force, as the journal has it
+	revisions int        // of the plan since the attempt began
+	last      judged     // newest verdicts, for pages
+	fresh     bool       // no input since the process started
 	covered   time.Duration
+	unread    error         // why stored plan or journal cannot be read; nil = they can. Never changes
 	unwatched bool          // the evidence engine has not been told of the last change yet
 	seen      time.Duration // monotonic time of the last look
 	shown     time.Time     // when live pages were last told
@@ -51,10 +56,15 @@ type reply struct {
 }
 
 func (c *Controller) newWorker(s rollout.State, p *plan.Plan) *worker {
-	w := &worker{c: c, id: s.ID, plan: p, state: s, fresh: true, seen: c.o.Clock.Mono(),
-		mailbox: make(chan request), arrived: make(chan struct{}, 1), gone: make(chan struct{}), held: judge.Held{}}
+	w := c.bareWorker(s, p)
 	w.show(rollout.Input{Wall: c.o.Clock.Now()})
 	return w
+}
+
+// bareWorker is a worker that shows nothing yet.
+func (c *Controller) bareWorker(s rollout.State, p *plan.Plan) *worker {
+	return &worker{c: c, id: s.ID, plan: p, begun: p, state: s, fresh: true, seen: c.o.Clock.Mono(),
+		mailbox: make(chan request), arrived: make(chan struct{}, 1), gone: make(chan struct{}), held: judge.Held{}}
 }
 
 // recover rebuilds a worker from the store.
@@ -97,10 +107,17 @@ func (w *worker) reread(ctx context.Context, s rollout.State, p *plan.Plan) erro
 		return fmt.Errorf("read journal: %w", err)
 	}
 	w.state, w.plan, w.intervals, w.runs, w.held, w.covered = s, p, nil, 0, judge.Held{}, 0
+	w.begunHash, w.planHash, w.revisions = "", "", 0
 	var exposure flag.Percent
 	for _, e := range events {
 		w.track(e, exposure)
 		exposure = e.Exposure
+	}
+	w.begun = p
+	if w.begunHash != "" && w.begunHash != p.Hash {
+		if w.begun, err = w.c.planOf(ctx, rollout.State{Plan: s.Plan, PlanHash: w.begunHash}); err != nil {
+			return err
+		}
 	}
 	w.watch()
 	return nil
@@ -176,7 +193,7 @@ func (w *worker) ask(ctx context.Context, r request) (Result, error) {
 
 // attempt is a step without a command; an error is logged here, the next tick tries again.
 func (w *worker) attempt(ctx context.Context) {
-	if w.state.Status == rollout.Done || w.state.Status == rollout.Cancelled {
+	if w.unread != nil || w.state.Status == rollout.Done || w.state.Status == rollout.Cancelled {
 		return
 	}
 	if _, err := w.step(ctx, nil); err != nil && ctx.Err() == nil {
@@ -271,6 +288,7 @@ func (w *worker) revise(ctx context.Context, r request) reply {
 // the start, a restart, and when a reduced rollout is resumed. was is the
 // exposure before e.
 func (w *worker) track(e rollout.Event, was flag.Percent) {
+	w.trackPlan(e)
 	switch {
 	case e.Attempt == 0:
 		return
@@ -285,11 +303,25 @@ func (w *worker) track(e rollout.Event, was flag.Percent) {
 	w.intervals = append(w.intervals, Interval{Attempt: w.runs, Stage: e.Stage, Odds: odds(e.Exposure), From: e.At})
 }
 
+// trackPlan keeps under which plan the attempt began and how often it was
+// revised since: the budget for false rollbacks is divided by it.
+func (w *worker) trackPlan(e rollout.Event) {
+	if e.PlanHash != "" {
+		w.planHash = e.PlanHash
+	}
+	switch e.Type {
+	case rollout.Started, rollout.Restarted:
+		w.begunHash, w.revisions = w.planHash, 0
+	case rollout.Revised:
+		w.revisions++
+	}
+}
+
 // watch tells the evidence engine where the rollout stands. If it cannot be
 // told, the next look at the evidence tries again.
 func (w *worker) watch() {
 	s := w.state
-	if s.Status == rollout.Done || s.Status == rollout.Cancelled {
+	if w.unread != nil || s.Status == rollout.Done || s.Status == rollout.Cancelled {
 		w.c.o.Evidence.Forget(w.id)
 		return
 	}

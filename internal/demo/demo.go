@@ -59,22 +59,22 @@ type Options struct {
 
 // Result is how a demo ended. Times are real milliseconds; -1 = did not happen.
 type Result struct {
-	Type               string  `json:"type"`    // "result"
-	Outcome            string  `json:"outcome"` // rolled_back, cleanup, interrupted
-	Rule               string  `json:"rule,omitempty"`
-	Why                string  `json:"why,omitempty"`
-	Stage              string  `json:"stage"`
-	Seed               uint64  `json:"seed"`
-	Effect             float64 `json:"effect"`
-	InjectToVerdictMS  float64 `json:"inject_to_verdict_ms"`
-	FirstBadToVerdict  float64 `json:"first_bad_to_verdict_ms"`
-	EventToFlagOffMS   float64 `json:"event_to_flag_off_ms"`
-	EventToLastMS      float64 `json:"event_to_last_client_ms"`
-	HarmedUsers        int     `json:"harmed_users"`
-	ClientsOnNew       int     `json:"clients_on_new"` // that had to be switched
-	EventsAcknowledged int64   `json:"events_acknowledged"`
-	EventsCounted      int64   `json:"events_counted"`
-	Seconds            float64 `json:"seconds"`
+	Type                string  `json:"type"`    // "result"
+	Outcome             string  `json:"outcome"` // rolled_back, cleanup, interrupted
+	Rule                string  `json:"rule,omitempty"`
+	Why                 string  `json:"why,omitempty"`
+	Stage               string  `json:"stage"`
+	Seed                uint64  `json:"seed"`
+	Effect              float64 `json:"effect"`
+	InjectToVerdictMS   float64 `json:"inject_to_verdict_ms"`
+	FirstBadToVerdictMS float64 `json:"first_bad_to_verdict_ms"`
+	EventToFlagOffMS    float64 `json:"event_to_flag_off_ms"`
+	EventToLastMS       float64 `json:"event_to_last_client_ms"`
+	HarmedUsers         int     `json:"harmed_users"`
+	ClientsOnNew        int     `json:"clients_on_new"` // that had to be switched
+	EventsAcknowledged  int64   `json:"events_acknowledged"`
+	EventsCounted       int64   `json:"events_counted"`
+	Seconds             float64 `json:"seconds"`
 }
 
 // How a demo can end.
@@ -121,7 +121,7 @@ type demo struct {
 
 func (d *demo) run(ctx context.Context) (Result, error) {
 	res := Result{Type: "result", Outcome: outcomeInterrupted, Seed: d.Seed, Effect: d.Effect,
-		InjectToVerdictMS: -1, FirstBadToVerdict: -1, EventToFlagOffMS: -1, EventToLastMS: -1}
+		InjectToVerdictMS: -1, FirstBadToVerdictMS: -1, EventToFlagOffMS: -1, EventToLastMS: -1}
 	d.harmed = map[string]bool{}
 	d.http = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: admins, MaxConnsPerHost: 2 * admins}}
 	var err error

@@ -111,7 +111,9 @@ func (d *demo) settle(ctx context.Context, res *Result, end entry) {
 	res.HarmedUsers = len(d.harmed)
 	if !d.injected.IsZero() {
 		res.InjectToVerdictMS = milliseconds(verdict.Sub(d.injected))
-		res.FirstBadToVerdict = milliseconds(verdict.Sub(d.firstBad))
+	}
+	if !d.firstBad.IsZero() {
+		res.FirstBadToVerdictMS = milliseconds(verdict.Sub(d.firstBad))
 	}
 	deciding := d.firstBad
 	for _, at := range d.lastBad {

@@ -124,7 +124,7 @@ func (d *demo) report(r Result) {
 	}
 	if r.InjectToVerdictMS >= 0 {
 		p("  injected            in stage %s, errors of the new dashboard ×%g", r.Stage, r.Effect)
-		p("  first bad event     %s after that", ms(r.InjectToVerdictMS-r.FirstBadToVerdict))
+		p("  first bad event     %s after that", ms(r.InjectToVerdictMS-r.FirstBadToVerdictMS))
 		p("  verdict             %s after the injection", ms(r.InjectToVerdictMS))
 	}
 	if r.EventToFlagOffMS >= 0 {

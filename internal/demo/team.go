@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -210,7 +211,8 @@ func (t *team) once(what string) bool {
 // meanwhile is no error: the next look sees the new state.
 func (t *team) do(ctx context.Context, role, id, verb string, body map[string]any) error {
 	err := t.roles[role].Call(ctx, http.MethodPost, "/rollouts/"+url.PathEscape(id)+"/"+verb, body, nil)
-	if s, ok := err.(interface{ HTTPStatus() int }); ok && s.HTTPStatus() == http.StatusConflict && verb != "start" {
+	var answer interface{ HTTPStatus() int }
+	if errors.As(err, &answer) && answer.HTTPStatus() == http.StatusConflict && verb != "start" {
 		return nil
 	}
 	if err != nil {

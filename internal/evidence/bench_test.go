@@ -131,7 +131,7 @@ func BenchmarkViewBusy(b *testing.B) {
 		b.Fatalf("%d rules, want 40", len(rules))
 	}
 	place := judge.Place{Planned: 2, Exposure: 0.5, ControlShare: 0.5, StageBegan: g.target.StageAt, AttemptBegan: g.target.AttemptAt,
-		RolloutBegan: g.target.RolloutAt, EvidenceBegan: g.target.AttemptAt, Budget: 0.01}
+		RolloutBegan: g.target.RolloutAt, EvidenceBegan: g.target.AttemptAt, Levels: judge.Levels(g.target.Plan, g.target.Plan, 0, 0.01)}
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)

@@ -435,6 +435,26 @@ func TestValuesAndSources(t *testing.T) {
 	}
 }
 
+// TestNeverMeasured: a quantile without any measurement has no source, a count
+// without events has one; the first measurement is remembered over a restart.
+func TestNeverMeasured(t *testing.T) {
+	g := newRig(t, nil)
+	user := g.userOf(telemetry.Old, 0)
+	g.send(g.failure(user, "error"))
+	for metric, want := range map[string]judge.SourceState{"lcp": judge.NeverDelivered, "p1": judge.Delivering, "errors": judge.Delivering} {
+		if s := g.view().Source(metric); s.State != want {
+			t.Errorf("%s: got %+v, want state %v", metric, s, want)
+		}
+	}
+	g.send(g.page(user, 1800))
+	for range 2 {
+		if s := g.view().Source("lcp"); s.State != judge.Delivering {
+			t.Errorf("lcp once measured: %+v", s)
+		}
+		g.restart()
+	}
+}
+
 func TestSessions(t *testing.T) {
 	g := newRig(t, nil)
 	n := g.userOf(telemetry.New, 0)

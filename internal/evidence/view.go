@@ -251,7 +251,13 @@ func (v *view) Source(metric string) judge.Source {
 			m = part.m
 		}
 	}
-	return v.e.source(m, v.now)
+	s := v.e.source(m, v.now)
+	// A backend has no page loads: a quantile of which nothing was ever measured,
+	// by either group, has no source. A count of zero is data.
+	if s.State == judge.Delivering && v.r.sketched(metric) && v.r.series[metric] == nil {
+		s.State = judge.NeverDelivered
+	}
+	return s
 }
 
 // Pushed implements judge.Evidence.

@@ -70,8 +70,13 @@ func testPlan() *plan.Plan {
 }
 
 func place() Place {
+	levels := map[string]float64{}
+	for name := range testPlan().Metrics {
+		levels[name] = 0.0045
+	}
+	levels["errors"] = 0.009
 	return Place{
-		Planned: 5, Exposure: 0.1, ControlShare: 0.9, Budget: 0.009,
+		Planned: 5, Exposure: 0.1, ControlShare: 0.9, Levels: levels,
 		StageBegan: start, AttemptBegan: start, RolloutBegan: start,
 	}
 }

@@ -198,7 +198,9 @@ type Place struct {
 	// rollout" reaches further back. It is the attempt's begin, or the resume
 	// after a reduce. Zero = no limit.
 	EvidenceBegan time.Time
-	Budget        float64 // false-rollback budget of this attempt, 0..1
+	// Levels is the budget for false rollbacks of each metric, see Levels. A
+	// metric without one has none, and its acting rules are never met.
+	Levels map[string]float64
 }
 
 // Arm converts a group to the arm it reads.

@@ -163,7 +163,7 @@ func TestJudge(t *testing.T) {
 			ev: fake{windows: arms("errors", Window{}, Window{Users: 2}, Window{Users: 24}), tests: map[string]Tests{"errors": counted(6, 50)}}, want: NotMet},
 		{name: "guard counts events where no user is known", use: Guard, rule: over(versus("errors", plan.GT, 0.5), time.Hour),
 			ev: fake{windows: arms("errors", Window{}, Window{Count: 41}, Window{Count: 118}), tests: map[string]Tests{"errors": counted(60, 170)}}, want: Met},
-		{name: "no budget", use: Guard, rule: versus("errors", plan.GT, 0.5), place: func(p *Place) { p.Budget = 0 },
+		{name: "no budget", use: Guard, rule: versus("errors", plan.GT, 0.5), place: func(p *Place) { p.Levels = nil },
 			ev: fake{windows: arms("errors", Window{Users: 5}), tests: map[string]Tests{"errors": counted(60, 10)}}, want: Unknown, cause: CauseEvidence},
 		// Quantiles against control.
 		{name: "slower", use: Guard, rule: over(versus("lcp", plan.GT, 0.3), time.Hour),
@@ -301,17 +301,54 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-func TestWeights(t *testing.T) {
-	p := testPlan()
-	p.Metrics["lcp"].Weight = 2
-	p.Rollback = []*plan.Rule{versus("errors", plan.GT, 0.5), versus("errors", plan.GT, 0.9), versus("lcp", plan.GT, 0.3),
+func TestLevels(t *testing.T) {
+	begun := testPlan()
+	begun.Metrics["lcp"].Weight = 2
+	begun.Rollback = []*plan.Rule{versus("errors", plan.GT, 0.5), versus("errors", plan.GT, 0.9), versus("lcp", plan.GT, 0.3),
 		limit("p1", plan.GT, 5), ref(limit("memory", plan.GT, 0.1), plan.Baseline)}
-	p.Reduce = []*plan.Rule{versus("errors", plan.GT, 0.2)}
-	l := &look{plan: p}
-	for metric, want := range map[string]float64{"errors": 1. / 3, "lcp": 2. / 3, "sessions": 1. / 4} {
-		if got := l.weight(p.Metrics[metric]); math.Abs(got-want) > 1e-12 {
-			t.Errorf("weight of %s is %v want %v", metric, got, want)
-		}
+	begun.Reduce = []*plan.Rule{versus("errors", plan.GT, 0.2)}
+	revised := func(change func(*plan.Plan)) *plan.Plan {
+		p := *begun
+		change(&p)
+		return &p
+	}
+	without := revised(func(p *plan.Plan) { p.Rollback = p.Rollback[:2] })
+	looser := revised(func(p *plan.Plan) {
+		p.Rollback = []*plan.Rule{begun.Rollback[0], begun.Rollback[1], versus("lcp", plan.GT, 0.4)}
+	})
+	more := revised(func(p *plan.Plan) {
+		p.Rollback = append([]*plan.Rule{versus("sessions", plan.GT, 0.5)}, p.Rollback...)
+	})
+	for _, tt := range []struct {
+		name      string
+		now       *plan.Plan
+		revisions int
+		want      map[string]float64
+	}{
+		{"as it began", begun, 0, map[string]float64{"errors": 0.9 / 3, "lcp": 0.9 * 2 / 3}},
+		{"a rule taken away gives the others no more", without, 1, map[string]float64{"errors": 0.9 / 3}},
+		{"a changed rule begins again with what revisions have", looser, 1, map[string]float64{"errors": 0.9 / 3, "lcp": 0.1 / 2 * 2 / 3}},
+		{"the third revision has less", looser, 3, map[string]float64{"errors": 0.9 / 3, "lcp": 0.1 / 8 * 2 / 3}},
+		{"a new metric", more, 1, map[string]float64{"errors": 0.9 / 3, "lcp": 0.9 * 2 / 3, "sessions": 0.1 / 2 / 4}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Levels(begun, tt.now, tt.revisions, 0.01)
+			var sum float64
+			for metric, want := range tt.want {
+				if math.Abs(got[metric]-0.01*want) > 1e-12 {
+					t.Errorf("%s has %v, want %v", metric, got[metric], 0.01*want)
+				}
+			}
+			for metric, level := range got {
+				sum += level
+				if _, ok := tt.want[metric]; !ok {
+					t.Errorf("%s has %v, and is not compared by a rule that acts", metric, level)
+				}
+			}
+			if sum > 0.01+1e-12 {
+				t.Errorf("the levels sum to %v, more than the budget", sum)
+			}
+		})
 	}
 }
 

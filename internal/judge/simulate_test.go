@@ -79,7 +79,7 @@ func run(rng *rand.Rand, w world, rules []*plan.Rule, p *plan.Plan, eachEvent bo
 		t.Odds = append(t.Odds, share/(1-share))
 		t.Stage = append(t.Stage, stage)
 		t.Began = append(t.Began, now)
-		pl := Place{Stage: stage, Planned: len(simShares), Exposure: share, ControlShare: 1 - share, Budget: 0.009,
+		pl := Place{Stage: stage, Planned: len(simShares), Exposure: share, ControlShare: 1 - share, Levels: Levels(p, p, 0, 0.01),
 			StageBegan: now, AttemptBegan: start, RolloutBegan: start}
 		cells := map[int]*stats.UserCell{}
 		for passed := range simHours[stage] {

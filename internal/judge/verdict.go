@@ -13,7 +13,7 @@ import (
 // budget, harm beyond half the limit is proved too, it is happening now, and
 // since it began it is as large as the rule says.
 func (l *look) guard(v Verdict, r *plan.Rule, m *plan.Metric, c *comparison, x float64, text string) Verdict {
-	level := l.place.Budget * l.weight(m)
+	level := l.place.level(m.Name)
 	null, why := c.harm(min(x, l.plan.Judge.Margin))
 	half, whyHalf := c.harm(x / 2)
 	if why == "" {
@@ -198,33 +198,4 @@ func (v *Verdict) range95() string {
 // evidence writes ln E and what it must reach.
 func evidence(logE, alpha float64) string {
 	return fmt.Sprintf("evidence e^%.1f of e^%.1f needed", logE, math.Log(1/alpha))
-}
-
-// weight is a metric's share of the budget for false rollbacks: its weight
-// over the sum of weights of all metrics that rollback and reduce rules
-// compare with control. Rules on the same metric share it.
-func (l *look) weight(m *plan.Metric) float64 {
-	var sum float64
-	seen := map[string]bool{}
-	for _, rules := range [][]*plan.Rule{l.plan.Rollback, l.plan.Reduce} {
-		for _, r := range rules {
-			other := l.plan.Metrics[r.Metric]
-			if other == nil || seen[r.Metric] || (r.Ref != plan.Control && r.Ref != plan.Reference) {
-				continue
-			}
-			seen[r.Metric] = true
-			sum += weightOf(other)
-		}
-	}
-	if !seen[m.Name] { // a rule outside the lists that act
-		sum += weightOf(m)
-	}
-	return weightOf(m) / sum
-}
-
-func weightOf(m *plan.Metric) float64 {
-	if m.Weight > 0 {
-		return m.Weight
-	}
-	return 1
 }

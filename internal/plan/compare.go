@@ -151,7 +151,8 @@ func strictness(o Op) int {
 	return 0
 }
 
-// stages compares the ramp. A new stage is stricter only if it splits a raise.
+// stages compares the ramp. A new stage splits a raise, unless it goes beyond
+// the old plan's last: that is looser.
 func (d *Diff) stages(old, new *Plan) {
 	for _, s := range old.Stages {
 		if new.StageIndex(s.Name) < 0 {
@@ -161,7 +162,7 @@ func (d *Diff) stages(old, new *Plan) {
 	for _, s := range new.Stages {
 		i := old.StageIndex(s.Name)
 		if i < 0 {
-			d.add(Change{What: "stages", After: s.Name})
+			d.add(Change{What: "stages", After: s.Name, Looser: s.Traffic > old.Stages[len(old.Stages)-1].Traffic})
 			continue
 		}
 		d.stage(old, new, old.Stages[i], s)
@@ -241,6 +242,7 @@ func (d *Diff) settings(old, new *Plan) {
 	number("judge.no_data.grace", a.NoData.Grace, b.NoData.Grace, b.NoData.Grace > a.NoData.Grace)
 	number("judge.no_data.after", a.NoData.After, b.NoData.After, b.NoData.After > a.NoData.After)
 	number("judge.no_data.then", a.NoData.Then, b.NoData.Then, b.NoData.Then == "hold")
+	d.list("preflight", taskTexts(old.Preflight), taskTexts(new.Preflight))
 	number("flag.holdback", old.Flag.Holdback, new.Flag.Holdback, new.Flag.Holdback < old.Flag.Holdback)
 	number("flag.audience", old.Flag.Audience.Text, new.Flag.Audience.Text, true)
 	number("flag.include", old.Flag.Include, new.Flag.Include, true)
@@ -251,6 +253,26 @@ func (d *Diff) settings(old, new *Plan) {
 	number("actions.reduce.traffic", old.Actions.ReduceTraffic, new.Actions.ReduceTraffic, new.Actions.ReduceTraffic > old.Actions.ReduceTraffic)
 	number("actions.restart", restartText(old.Actions), restartText(new.Actions), true)
 	number("roles", rights(old), rights(new), true)
+}
+
+// taskTexts are what a checklist asks for, an item each: one that is changed
+// is one left out and one added.
+func taskTexts(tasks []Task) []string {
+	var texts []string
+	for _, t := range tasks {
+		text := t.ID + ": " + t.Do
+		if t.By != "" {
+			text += " by " + t.By
+		}
+		if t.Verify != nil {
+			text += " verify " + t.Verify.Text
+		}
+		if t.Done {
+			text += " (done)"
+		}
+		texts = append(texts, text)
+	}
+	return texts
 }
 
 func calendarText(c Calendar) string {

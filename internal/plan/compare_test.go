@@ -30,6 +30,14 @@ func TestCompare(t *testing.T) {
 		{"false_rollback: 1%", "inconclusive: pass", 2, true},
 		{"false_rollback: 1%", "inconclusive: hold", 2, false},
 		{"level:fatal", "level:error", 2, true},
+		{"timezone: UTC", "# moves every line\ntimezone: UTC", 0, false},
+		{"daily 00:00-24:00", "mon-fri 08:00-18:00", 1, true},
+		{"may: [start, approve,", "may: [start,", 1, true},
+		{"audience: role = admin }", "holdback: 10%, audience: role = admin }", 1, false},
+		{"    - { id: legacy", "    - { id: docs, do: Write }\n    - { id: legacy", 0, false}, // no traffic hangs on it
+		{"cleanup:", "preflight: [{ id: qa, do: Try it }]\ncleanup:", 1, false},
+		{"rollback: [", "  - { stage: most, like: canary, traffic: 80% }\nrollback: [", 1, true},
+		{"  - { stage: half", "  - { stage: some, like: canary, traffic: 20% }\n  - { stage: half", 1, false},
 	}
 	before := parsed(t, []byte(base))
 	for _, c := range cases {
@@ -46,6 +54,18 @@ func TestCompare(t *testing.T) {
 		}
 		if len(d.Changes) != c.changes || d.Looser != c.looser {
 			t.Errorf("%s -> %s: looser %t, %v", c.old, c.new, d.Looser, d.Changes)
+		}
+	}
+}
+
+// TestCompareChecklist: an item left out, changed or written as done is looser.
+func TestCompareChecklist(t *testing.T) {
+	const list = "preflight: [{ id: qa, do: Try it, by: lead }, { id: ci, do: See CI }]\ncleanup:"
+	before := parsed(t, []byte(changed(t, "cleanup:", list)))
+	for _, change := range [][2]string{{", { id: ci, do: See CI }", ""}, {"do: See CI", "do: See CI, done: true"}, {", by: lead", ""}} {
+		after := parsed(t, []byte(changed(t, "cleanup:", strings.Replace(list, change[0], change[1], 1))))
+		if d := Compare(before, after); !d.Looser {
+			t.Errorf("%q -> %q: not looser, %v", change[0], change[1], d.Changes)
 		}
 	}
 }

@@ -157,7 +157,7 @@ func (l *linter) decisions() {
 		l.warn("W10", what, "rollback within 1m", "actions.rollback.within", "actions.revert.within")
 	}
 	if p.Positions["severity"].Line == 0 && p.names("p1", "p2") {
-		l.key(Warning, "W18", "p1 without severity", "the default grading applies")
+		l.key(Warning, "W18", "p1 or p2 is used and not defined", "severity: { p1: ... }, or leave it: level:fatal and the tag severity:p1 are p1")
 	}
 	l.noHoldback()
 }
@@ -230,11 +230,11 @@ func (l *linter) noHoldback() {
 		if m == nil || !m.User || rule.Ref != Reference && rule.Ref != Control {
 			continue
 		}
-		what := `no control at ` + spaced(p.Stages[last].Traffic) + `: "vs reference" is the baseline and only holds and pages`
+		what := `no control at ` + spaced(p.Stages[last].Traffic) + `: "vs reference" is the baseline there, and never rolls back by itself`
 		if rule.Ref == Control {
 			what = fmt.Sprintf("no control at %s: %q cannot be known there", spaced(p.Stages[last].Traffic), rule.Text)
 		}
-		l.warn("W13", what, "holdback: 10%", "flag.holdback", "flag")
+		l.warn("W13", what, "keep some with holdback: 10%", "flag.holdback", "flag")
 		return
 	}
 }

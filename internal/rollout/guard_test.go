@@ -228,6 +228,31 @@ func TestOpenAgreesWithCommands(t *testing.T) {
 	check()
 }
 
+// TestLooserRevision: who may revise and not approve cannot widen the
+// calendar, nor give himself the right to approve; a stricter plan he may.
+func TestLooserRevision(t *testing.T) {
+	base := strings.Replace(rigPlan, "may: [promote]", "may: [revise]", 1)
+	base = strings.Replace(base, "daily 00:00-24:00", "mon-fri 08:00-18:00", 1)
+	for _, c := range []struct {
+		old, new string
+		want     RefusalKind
+	}{
+		{"mon-fri 08:00-18:00", "daily 00:00-24:00", Forbidden},
+		{"may: [revise]", "may: [revise, approve]", Forbidden},
+		{"users: 10,", "users: 1,", Forbidden},
+		{"p1 > 5 over 1h", "p1 > 6 over 1h", Forbidden},
+		{"p1 > 5 over 1h", "p1 > 4 over 1h", 0},
+		{"errors < 5", "errors < 4", 0},
+	} {
+		r := newRig(t, base)
+		next := parse(t, strings.Replace(base, c.old, c.new, 1))
+		err := r.do(Command{Verb: Revise, Role: "dev", PlanHash: next.Hash, Plan: next})
+		if got := kindOf(err); got != c.want {
+			t.Errorf("%s -> %s: got %v, want kind %d", c.old, c.new, err, c.want)
+		}
+	}
+}
+
 func TestReviseDropsABlindRule(t *testing.T) {
 	r := newRig(t, rigPlan)
 	r.must(Command{Verb: Start})

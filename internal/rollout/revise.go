@@ -3,7 +3,6 @@ package rollout
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"serin/internal/plan"
 )
@@ -19,7 +18,7 @@ func (d *decision) revise(c *Command) *Refusal {
 		if err := Revisable(d.p, c.Plan, d.s); err != nil {
 			return refuse(Barred, "%s", err)
 		}
-		looser = looser || len(Looser(d.p, c.Plan)) > 0
+		looser = looser || plan.Compare(d.p, c.Plan).Looser
 	}
 	if looser && !may(d.p, c, "approve") && !marked(d.s.Approved, itemRevise, &d.s) {
 		return refuse(Forbidden, "a looser plan needs an approval too (%s): ask for it first%s", whoMay(d.p, "approve"), acting(c))
@@ -67,58 +66,4 @@ func Revisable(old, next *plan.Plan, s State) error {
 		}
 	}
 	return nil
-}
-
-// Looser lists what next guards less than old: rules that are gone, and
-// gates that are weaker. A rule whose text changed counts as gone. It is empty
-// for a plan that is as strict or stricter.
-func Looser(old, next *plan.Plan) []string {
-	var out []string
-	out = lost(out, "rollback", old.Rollback, next.Rollback)
-	out = lost(out, "reduce", old.Reduce, next.Reduce)
-	for i := range old.Stages {
-		was := &old.Stages[i]
-		j := next.StageIndex(was.Name)
-		if j < 0 {
-			out = append(out, "stage "+was.Name+" is gone")
-			continue
-		}
-		is := &next.Stages[j]
-		out = lost(out, was.Name+": proceed", was.Proceed, is.Proceed)
-		for text, loose := range map[string]bool{
-			"bake is shorter":        is.Bake < was.Bake,
-			"traffic is higher":      next.Exposure(j) > old.Exposure(i),
-			"approve asks others":    !slices.Equal(was.Approve, is.Approve),
-			"before is shorter":      !containsAll(is.Before, was.Before),
-			"confirm is shorter":     !containsAll(is.Confirm, was.Confirm),
-			"unknown passes":         is.Inconclusive == plan.Pass && was.Inconclusive != plan.Pass,
-			"bake may end early":     is.Early != nil && was.Early == nil,
-			"the window at is other": is.At == nil && was.At != nil,
-		} {
-			if loose {
-				out = append(out, was.Name+": "+text)
-			}
-		}
-	}
-	if next.Judge.FalseProceed > old.Judge.FalseProceed || next.Judge.Margin > old.Judge.Margin || next.Judge.FalseRollback < old.Judge.FalseRollback {
-		out = append(out, "judge is milder")
-	}
-	if old.Judge.NoData.Then == thenRollback && next.Judge.NoData.Then != thenRollback {
-		out = append(out, "silence no longer rolls back")
-	}
-	slices.Sort(out)
-	return out
-}
-
-func lost(out []string, where string, old, next []*plan.Rule) []string {
-	for _, r := range old {
-		if !hasRule(next, r.Text) {
-			out = append(out, where+": "+strings.TrimSpace(r.Text)+" is gone")
-		}
-	}
-	return out
-}
-
-func containsAll(list, items []string) bool {
-	return !slices.ContainsFunc(items, func(s string) bool { return !slices.Contains(list, s) })
 }

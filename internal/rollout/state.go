@@ -57,7 +57,6 @@ type State struct {
 	Red          []string   `json:"red,omitempty"`    // rules of the last check that were not met
 	Checks       int        `json:"checks,omitempty"` // checks done in this stage
 	CheckedAt    time.Time  `json:"checked_at,omitzero"`
-	Spent        float64    `json:"spent,omitempty"` // false-rollback budget spent by revisions, 0..1 of alpha
 
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	StartedAt time.Time `json:"started_at,omitzero"` // attempt 1

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"time"
 
@@ -106,6 +107,17 @@ func (p pages) Do(ctx context.Context, id string, cmd rollout.Command) (controll
 	return p.Controller.Do(ctx, id, cmd)
 }
 
+// withAddress tells the audit log and the guard against guessing who asks.
+func withAddress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			host = r.RemoteAddr
+		}
+		next.ServeHTTP(w, r.WithContext(auth.WithAddress(r.Context(), host)))
+	})
+}
+
 // sessions gives people and their sessions to the dashboard and to the API's
 // reads from pages.
 type sessions struct {
@@ -119,7 +131,8 @@ func (s sessions) Session(ctx context.Context, cookie string) (web.Person, error
 
 func (s sessions) SignIn(ctx context.Context, token string) (string, web.Person, error) {
 	cookie, p, err := s.Auth.SignIn(ctx, token)
-	if errors.Is(err, auth.ErrUnauthenticated) {
+	var locked *auth.LockedError
+	if errors.Is(err, auth.ErrUnauthenticated) || errors.As(err, &locked) { // a right token is never locked out
 		return "", web.Person{}, web.ErrBadToken
 	}
 	return cookie, person(p), err

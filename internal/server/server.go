@@ -201,9 +201,9 @@ func (s *Server) setup(ctx context.Context) error {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("/", counted("web", dashboard))
+	mux.Handle("/", counted("web", withAddress(dashboard)))
 	s.http = &http.Server{
-		Handler:           route(mux, telemetry),
+		Handler:           route(mux, telemetry, bodyLimit),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
@@ -211,17 +211,19 @@ func (s *Server) setup(ctx context.Context) error {
 	return nil
 }
 
-// bodyLimit is how long a client may take to send telemetry.
+// bodyLimit is how long a client may take to send a request's body, so that
+// those who send slowly cannot hold all connections.
 const bodyLimit = 30 * time.Second
 
 // route gives the Sentry protocol's paths, which may have any prefix (a DSN
 // may), to telemetry and the rest to mux. The operator API's own paths have
-// the same shape and come first.
-func route(mux, telemetry http.Handler) http.Handler {
+// the same shape and come first. A body has to arrive within limit; streams,
+// which outlast it, lift it themselves.
+func route(mux, telemetry http.Handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not every ResponseWriter can: then the idle limits have to do.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
 		if _, _, ok := intake.Match(r.URL.Path); ok && !strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
-			// Not every ResponseWriter can: then the idle limits have to do.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyLimit))
 			telemetry.ServeHTTP(w, r)
 			return
 		}
@@ -257,13 +259,15 @@ var privateRanges = []netip.Prefix{
 
 // firstStart makes project, keys and the first sign-in link, once.
 func (s *Server) firstStart(ctx context.Context, people *auth.Auth) error {
-	b, first, err := people.Bootstrap(ctx)
-	if err != nil {
+	if _, _, err := people.Bootstrap(ctx, s.keepBootstrap); err != nil {
 		return fmt.Errorf("first start: %w", err)
 	}
-	if !first {
-		return nil
-	}
+	return nil
+}
+
+// keepBootstrap writes the first secrets to a new file that only its owner
+// reads; one that an interrupted start, or anybody, left there goes first.
+func (s *Server) keepBootstrap(b auth.Credentials) error {
 	u := s.URL()
 	s.bootstrap = &Bootstrap{
 		URL: u, AdminToken: b.AdminToken, Project: b.Project, PublicKey: b.PublicKey, FlagKey: b.FlagKey,
@@ -273,7 +277,16 @@ func (s *Server) firstStart(ctx context.Context, people *auth.Auth) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(s.o.Data, BootstrapFile), append(data, '\n'), 0o600); err != nil {
+	path := filepath.Join(s.o.Data, BootstrapFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("replace %s: %w", BootstrapFile, err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", BootstrapFile, err)
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", BootstrapFile, err)
 	}
 	return nil

@@ -73,11 +73,3 @@ func MinRun(share, theta0, level, v0 float64) int {
 	}
 	return high
 }
-
-// ProvableMargin returns the smallest margin m which n affected users of both
-// arms at a share of the new arm can be expected to prove at 5 %:
-// ln(1+m) = sqrt(6.6 / (n s (1-s))), a fit to simulations within a few
-// percent. +Inf without users.
-func ProvableMargin(share, n float64) float64 {
-	return math.Expm1(math.Sqrt(6.6 / (n * share * (1 - share))))
-}

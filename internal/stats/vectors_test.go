@@ -270,29 +270,6 @@ var sections = map[string]func(*testing.T, json.RawMessage){
 			near(t, "limit", SRMLimit(v.Interval, float64(v.Alpha)), v.Limit)
 		})
 	},
-	"srm_sample": func(t *testing.T, raw json.RawMessage) {
-		type vector struct {
-			Flag, User string
-			Hash       string `json:"hash_hex"`
-			Zeros      int    `json:"leading_zero_bits"`
-			In         []bool `json:"in_sample"`
-		}
-		each(t, raw, func(t *testing.T, v vector) {
-			h := SampleHash(v.Flag, v.User)
-			want, err := strconv.ParseUint(v.Hash, 16, 64)
-			if err != nil || h != want {
-				t.Errorf("hash %x want %s (%v)", h, v.Hash, err)
-			}
-			for bits, want := range v.In {
-				if InSample(h, bits) != want {
-					t.Errorf("%d bits: want %v", bits, want)
-				}
-			}
-			if !InSample(h, v.Zeros) || InSample(h, v.Zeros+1) {
-				t.Errorf("want exactly %d leading zero bits", v.Zeros)
-			}
-		})
-	},
 	"normal_mixture": func(t *testing.T, raw json.RawMessage) {
 		type vector struct {
 			S, V   number

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"strings"
@@ -31,6 +32,24 @@ type fakeRollouts struct {
 	empty    bool  // no series, timeline and notices
 	entries  []controller.Entry
 	source   string
+	runbook  controller.Runbook
+	calendar controller.Calendar
+	unread   error // answer of Runbook and Calendar
+	audited  []store.AuditEntry
+	asked    controller.AuditQuery // the last
+}
+
+func (f *fakeRollouts) Runbook(context.Context, string) (controller.Runbook, error) {
+	return f.runbook, cmp.Or(f.unread, f.err)
+}
+
+func (f *fakeRollouts) Calendar(context.Context, string) (controller.Calendar, error) {
+	return f.calendar, cmp.Or(f.unread, f.err)
+}
+
+func (f *fakeRollouts) Audit(_ context.Context, q controller.AuditQuery) ([]store.AuditEntry, error) {
+	f.asked = q
+	return f.audited[:min(len(f.audited), q.Limit)], f.err
 }
 
 func (f *fakeRollouts) Views(context.Context) ([]controller.View, error) { return f.views, f.err }

@@ -6,6 +6,9 @@ import "html/template"
 // shape of its own beside its word and colour.
 var icons = map[string]template.HTML{
 	"rollouts": `<path d="M3 12.5h3.2a3 3 0 0 0 2.7-1.7l.7-1.6A3 3 0 0 1 12.3 7.5H14"/><path d="m11.8 5.2 2.4 2.3-2.4 2.3"/><path d="M2 3.5h4"/>`,
+	"list":     `<path d="M6 4h7.5M6 8h7.5M6 12h7.5M2.7 4h.01M2.7 8h.01M2.7 12h.01"/>`,
+	"print":    `<path d="M4.5 6V2.5h7V6M4.5 11.5h-2V6h11v5.5h-2"/><path d="M4.5 9.5h7v4h-7z"/>`,
+	"bell":     `<path d="M3.5 11.5c.9-1 1.2-2 1.2-4.2a3.3 3.3 0 0 1 6.6 0c0 2.2.3 3.2 1.2 4.2z"/><path d="M6.8 13.5h2.4"/>`,
 	"search":   `<circle cx="7" cy="7" r="4.3"/><path d="m10.2 10.2 3.3 3.3"/>`,
 	"moon":     `<path d="M13.4 9.6A5.8 5.8 0 0 1 6.4 2.6a5.8 5.8 0 1 0 7 7z"/>`,
 	"help":     `<circle cx="8" cy="8" r="6.2"/><path d="M6.3 6.3a1.8 1.8 0 0 1 3.5.5c0 1.2-1.8 1.5-1.8 2.6M8 11.3v.1"/>`,

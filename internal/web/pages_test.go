@@ -50,7 +50,7 @@ func hostile() controller.View {
 	return v
 }
 
-var rolloutPaths = []string{"", "/plan", "/journal", "/rollback", "/reduce", "/promote", "/approve", "/accept", "/complete?item=backup", "/reopen", "/confirm",
+var rolloutPaths = []string{"", "/plan", "/runbook", "/journal", "/rollback", "/reduce", "/promote", "/approve", "/accept", "/complete?item=backup", "/reopen", "/confirm",
 	"/pause", "/resume", "/start", "/restart", "/cancel", "/finish", "?range=stage", "?range=1h", "?done=rollback"}
 
 // TestTemplates executes every page with full, empty and hostile fixtures.
@@ -62,14 +62,14 @@ func TestTemplates(t *testing.T) {
 		name string
 		f    *fakeRollouts
 	}{
-		{"full", &fakeRollouts{views: fleet()}},
+		{"full", withPlan(&fakeRollouts{views: fleet()})},
 		{"none", &fakeRollouts{empty: true}},
 		{"empty", &fakeRollouts{empty: true, views: []controller.View{empty}}},
-		{"hostile", &fakeRollouts{views: []controller.View{bad}, entries: attack, source: "<script>alert(1)</script>\xff\n" + strings.Repeat("z", 10_000)}},
+		{"hostile", withAttack(&fakeRollouts{views: []controller.View{bad}, entries: attack, source: "<script>alert(1)</script>\xff\n" + strings.Repeat("z", 10_000)})},
 	}
 	for _, set := range sets {
 		s := newWeb(t, set.f)
-		paths := []string{"/", "/?show=needs", "/login", "/nowhere"}
+		paths := []string{"/audit", "/audit?who=ann&target=rollout+demo-1&limit=2", "/", "/?show=needs", "/login", "/nowhere"}
 		for _, v := range set.f.views {
 			for _, p := range rolloutPaths {
 				paths = append(paths, "/rollouts/"+v.ID+p)

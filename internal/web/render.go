@@ -67,9 +67,10 @@ func dict(pairs ...any) (map[string]any, error) {
 type page struct {
 	Title           string
 	Crumb, CrumbURL string
-	Charts          bool // loads the chart library
-	Live            bool // listens to the stream
-	Dock            bool // has an action dock on phones
+	Section         string // part of the dashboard: "" = rollouts, audit
+	Charts          bool   // loads the chart library
+	Live            bool   // listens to the stream
+	Dock            bool   // has an action dock on phones
 	Body            any
 
 	// Filled in by render.

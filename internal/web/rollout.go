@@ -32,7 +32,7 @@ var ranges = []struct {
 // rolloutBody is everything the rollout page shows.
 type rolloutBody struct {
 	View                    controller.View
-	Tab                     string // overview, plan, journal
+	Tab                     string // overview, runbook, plan, journal
 	Pill                    pill
 	Bar                     []action
 	Dock                    []action
@@ -63,7 +63,12 @@ type rolloutBody struct {
 	CLI                     []string
 	ProceedCLI, RollbackCLI string // of the two panels
 	Done                    string // what was just done
-	PlanText                []string
+	PlanText                []planLine
+	Lint                    []finding
+	LintSum                 string
+	LintSkipped             string
+	Calendar                *calendarView
+	Runbook                 *runbookView
 	PlanError               string
 }
 
@@ -278,9 +283,21 @@ func (s *server) planText(w http.ResponseWriter, r *http.Request) {
 		s.Logger.Error("read plan", "rollout", v.ID, "error", err)
 		b.PlanError = "The plan’s text could not be read. The rollout itself goes on by it."
 	} else {
-		b.PlanText = strings.Split(strings.TrimRight(strings.ToValidUTF8(string(src), "\uFFFD"), "\n"), "\n")
+		cal, err := s.Rollouts.Calendar(r.Context(), v.ID)
+		var refused *rollout.Refusal
+		if err != nil && !errors.As(err, &refused) {
+			s.fail(w, r, err)
+			return
+		}
+		b.PlanText, b.Lint = planLines(string(src), cal.Problems)
+		b.LintSum, b.LintSkipped = lintSum(b.Lint), strings.Join(cal.Skipped, ", ")
+		if refused != nil {
+			b.PlanError = upper(refused.Why) + "."
+		} else {
+			b.Calendar = calendarOf(cal, s.Now())
+		}
 	}
-	b.CLI = []string{"serin rollout plan " + v.ID + " | serin show -"}
+	b.CLI = []string{"serin rollout plan " + v.ID + " | serin show -", "serin rollout calendar " + v.ID}
 	s.render(w, r, http.StatusOK, "plan", page{Title: v.Plan + ", plan", Crumb: v.ID, Dock: len(b.Dock) > 0, Body: b})
 }
 

@@ -14,7 +14,7 @@ import (
 type pill struct{ Class, Icon, Word string }
 
 // passable are the reasons to wait that an override passes
-// (STATE_MACHINE: bake, criteria and window, nothing else); the approval is
+// (bake, criteria and window, nothing else: see rollout.Promote); the approval is
 // given by the promotion itself.
 var passable = map[string]bool{"bake": true, "criteria": true, "evidence": true, "decision": true, "window": true, "approval": true}
 
@@ -31,6 +31,7 @@ var waitWords = map[string]pill{
 	"evidence":              {"wait", "wait", "Needs data"},
 	"decision":              {"hold", "hold", "Needs a decision"},
 	"incident":              {"fail", "fail", "Incident"},
+	"unreadable":            {"fail", "fail", "Cannot be read"},
 	"confirm":               {"wait", "person", "Needs a person"},
 	"checklist":             {"wait", "person", "Checklist"},
 	"window":                {"wait", "wait", "Waits for its time"},
@@ -40,7 +41,7 @@ var waitWords = map[string]pill{
 // needKinds are the main reasons that only a person can clear.
 var needKinds = map[string]bool{"no data": true, "blind": true, "data incomplete": true, "unattributed": true,
 	"telemetry loss by arm": true, "srm": true, "criteria": true, "decision": true, "incident": true, "confirm": true,
-	"checklist": true, "approval": true}
+	"checklist": true, "approval": true, "unreadable": true}
 
 // pillOf is a rollout's state in one pill.
 func pillOf(v controller.View) pill {
@@ -225,6 +226,8 @@ func waitSentence(v controller.View, s sentence, act func(rollout.Verb, string))
 		s.Link, s.LinkText = "#checklist", "See the checklist"
 	case "incident":
 		s.Class, s.Icon, s.Head, s.Text = "fail", "fail", "Incident "+d+" is open.", "Nothing is raised until it is resolved."
+	case "unreadable":
+		s.Class, s.Icon, s.Head, s.Text = "fail", "fail", "Cannot be read.", "It is not judged and nothing of it rises; it can be rolled back. "+upper(d)
 	case "window":
 		s.Class, s.Icon, s.Head, s.Text = "plain", "wait", "Waits for its time.", "Every gate is open; "+next+" may start "+d+"."
 	case "no data":

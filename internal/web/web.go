@@ -5,10 +5,12 @@
 //
 //	/                              every rollout, or the first steps when there is none
 //	/rollouts/{id}?range=24h       one rollout: stages, charts, gates, actions
-//	/rollouts/{id}/plan            the text of its plan
+//	/rollouts/{id}/runbook         who does what and when
+//	/rollouts/{id}/plan            the text of its plan, its lint and its calendar
 //	/rollouts/{id}/journal         its journal and the notices that were sent
 //	/rollouts/{id}/{verb}          confirm page (GET) and the action itself (POST)
 //	/rollouts/{id}/series/{metric} chart data as columns
+//	/audit?who=&target=&limit=     who changed what
 //	/login, /logout                sign in with a token, sign out
 //	/static/{hash}/…               files, immutable: the hash covers all of them
 //
@@ -56,6 +58,11 @@ type Rollouts interface {
 	Do(ctx context.Context, id string, c rollout.Command) (controller.Result, error)
 	Notices(ctx context.Context, id string, limit int) ([]store.Outgoing, error)
 	PlanSource(ctx context.Context, id string) ([]byte, error)
+	// Runbook and Calendar answer a *rollout.Refusal where the plan cannot be read.
+	Runbook(ctx context.Context, id string) (controller.Runbook, error)
+	Calendar(ctx context.Context, id string) (controller.Calendar, error)
+	// Audit returns entries of the audit log, newest first.
+	Audit(ctx context.Context, q controller.AuditQuery) ([]store.AuditEntry, error)
 }
 
 // Sessions knows who is asking.
@@ -147,9 +154,11 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.signedIn(s.logout))
 	mux.HandleFunc("GET /{$}", s.signedIn(s.overview))
+	mux.HandleFunc("GET /audit", s.signedIn(s.audit))
 	mux.HandleFunc("GET /rollouts", s.signedIn(s.toOverview))
 	mux.HandleFunc("GET /rollouts/{id}", s.signedIn(s.rollout))
 	mux.HandleFunc("GET /rollouts/{id}/plan", s.signedIn(s.planText))
+	mux.HandleFunc("GET /rollouts/{id}/runbook", s.signedIn(s.runbook))
 	mux.HandleFunc("GET /rollouts/{id}/journal", s.signedIn(s.journal))
 	mux.HandleFunc("GET /rollouts/{id}/series/{metric}", s.signedIn(s.series))
 	mux.HandleFunc("GET /rollouts/{id}/{verb}", s.signedIn(s.confirm))

@@ -54,6 +54,8 @@ function onClick(e) {
     if (dialog) { e.preventDefault(); dialog.close(); }
   } else if (button.hasAttribute('data-copy')) {
     copy(button.closest('.cli').querySelector('code').textContent);
+  } else if (button.dataset.act === 'print') {
+    print();
   } else if (button.dataset.act === 'theme') {
     dispatchEvent(new Event('serin:theme-switch'));
   }

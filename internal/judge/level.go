@@ -1,0 +1,97 @@
+package judge
+
+import (
+	"fmt"
+
+	"serin/internal/plan"
+)
+
+// How the budget for false rollbacks is divided (section "Budget" of
+// docs/statistics.md): an attempt starts with firstShare of it, and what its
+// r-th revision adds or changes has revisedShare/2^r together.
+const (
+	firstShare   = 0.9
+	revisedShare = 0.1
+)
+
+// Levels divides the budget for false rollbacks of one attempt, at most alpha,
+// among the metrics that rules which act compare with control. begun is the
+// plan under which the attempt began, now the one in force after revisions
+// changes of plan since (0 = none; then both are the same).
+//
+// A metric whose acting rules are as they were keeps the level of the begin,
+// also when a revision takes others away: a level that rose later would be
+// spent twice. The levels of all plans an attempt may go through sum to at
+// most alpha.
+func Levels(begun, now *plan.Plan, revisions int, alpha float64) map[string]float64 {
+	first, present := shares(begun), shares(now)
+	out := make(map[string]float64, len(present))
+	late := alpha * revisedShare
+	for range revisions {
+		late /= 2
+	}
+	for name, share := range present {
+		if was, ok := first[name]; ok && acting(begun, name) == acting(now, name) {
+			out[name] = alpha * firstShare * was
+		} else {
+			out[name] = late * share
+		}
+	}
+	return out
+}
+
+// shares are the metrics' shares of the budget: a metric's weight over the sum
+// of the weights of all metrics that rules which act compare with control.
+// Rules on the same metric share it.
+func shares(p *plan.Plan) map[string]float64 {
+	out := map[string]float64{}
+	var sum float64
+	for _, r := range compared(p) {
+		if m := p.Metrics[r.Metric]; m != nil && out[r.Metric] == 0 {
+			out[r.Metric] = weightOf(m)
+			sum += weightOf(m)
+		}
+	}
+	for name := range out {
+		out[name] /= sum
+	}
+	return out
+}
+
+// compared are the rules that act and compare with control.
+func compared(p *plan.Plan) []*plan.Rule {
+	var out []*plan.Rule
+	for _, rules := range [][]*plan.Rule{p.Rollback, p.Reduce} {
+		for _, r := range rules {
+			if r.Ref == plan.Control || r.Ref == plan.Reference {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// acting is what makes a metric's acting rules the same in two plans: what they
+// say, and the metric's own definition where the plan gives one.
+func acting(p *plan.Plan, metric string) string {
+	text := ""
+	for _, r := range compared(p) {
+		if r.Metric == metric {
+			text += fmt.Sprintln(r.Op, r.Value, r.Ref, r.Over, r.For)
+		}
+	}
+	if m := p.Metrics[metric]; m != nil {
+		text += fmt.Sprintln(m.Kind, m.Of, m.Per, m.Field, m.Q, m.Where)
+	}
+	return text
+}
+
+func weightOf(m *plan.Metric) float64 {
+	if m.Weight > 0 {
+		return m.Weight
+	}
+	return 1
+}
+
+// level is the budget of a metric.
+func (p Place) level(metric string) float64 { return p.Levels[metric] }
