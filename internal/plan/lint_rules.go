@@ -167,7 +167,7 @@ func (l *linter) fixed() {
 			continue
 		}
 		if l.server == nil {
-			l.rule(Warning, rule, "W12", fmt.Sprintf("%q: how often a healthy site meets it depends on its size", rule.Text), "serin simulate tells, or compare vs reference")
+			l.rule(Warning, rule, "W12", fmt.Sprintf("%q: how often a healthy site meets it depends on its size", rule.Text), "compare vs reference, which fits any traffic")
 			continue
 		}
 		if chance, ok := l.chance(rule); ok && chance >= 0.001 {
