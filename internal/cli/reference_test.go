@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"serin/internal/config"
+	"serin/internal/server"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated pages of docs/reference")
@@ -94,27 +95,20 @@ func TestReferenceConfiguration(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(generated + `# Configuration
 
-Where serin listens and keeps its data are options of [serin serve](cli.md#serin-serve). Everything else is optional and
-stands in one YAML file, named by ` + "`--config`" + `. A key that is not known is an error. Plans name channels; addresses and
-secrets are here.
+Settings stand in one YAML file, named by ` + "`--config` or `SERIN_CONFIG`" + `; a key that is not known is an error. The
+variable beside a key goes before the file, and an option of [serin serve](cli.md#serin-serve) before both. With ` + "`_FILE`" + `
+appended, a variable names a file that holds the value: the way to give secrets. Plans name channels; addresses and secrets are
+here. ` + "`serin config check`" + ` reads everything as the server would and says what is wrong. On SIGHUP the server reads it again and
+takes over what needs no restart: ` + strings.Join(server.Reloaded, ", ") + `.
 
-| key | kind | |
-|---|---|---|
+| key | variable | kind | |
+|---|---|---|---|
 `)
 	keys(t, &b, file, "", reflect.TypeFor[config.Config]())
 	b.WriteString(`
-## Environment variables
+## The command line
 
-A variable goes before the file. With ` + "`_FILE`" + ` appended it names a file that holds the secret.
-
-| server | sets |
-|---|---|
-`)
-	for _, v := range config.Variables {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", v.Name, v.Does)
-	}
-	b.WriteString(`
-| command line | |
+| variable | |
 |---|---|
 | ` + "`SERIN_URL`" + ` | address of the server |
 | ` + "`SERIN_TOKEN`" + ` | operator token, made by [serin token create](cli.md#serin-token-create) |
@@ -122,14 +116,18 @@ A variable goes before the file. With ` + "`_FILE`" + ` appended it names a file
 ## An example
 
 ` + "```yaml\n" + example + "```\n")
-	if _, err := config.Load(exampleFile(t), func(string) string { return "secret" }); err != nil {
+	if _, err := config.Load(exampleFile(t), func(name string) string {
+		return map[string]string{"SERIN_WEBHOOKS_DEPLOYS_SECRET": "whsec_x"}[name]
+	}); err != nil {
 		t.Errorf("the example of the page: %v", err)
 	}
 	compare(t, "configuration.md", b.String())
 }
 
 // example is the file that the page shows.
-const example = `public_url: https://serin.example.com
+const example = `listen: ":443"
+public_url: https://serin.example.com
+tls: { acme: { hosts: [serin.example.com] } }
 slack:
   channels: { "#rollouts": C0123456789 }    # a plan's "slack:#rollouts"
 webhooks:
@@ -163,7 +161,11 @@ func keys(t *testing.T, b *strings.Builder, file *ast.File, prefix string, typ r
 		for _, verb := range []string{"is ", "are ", "maps "} {
 			doc = strings.TrimPrefix(doc, verb)
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", key, kindOf(f.Type), strings.TrimSuffix(doc, "."))
+		variable := ""
+		if k := f.Type.Kind(); k != reflect.Struct && k != reflect.Map {
+			variable = "`" + config.Variable(key) + "`"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", key, variable, kindOf(f.Type), strings.TrimSuffix(doc, "."))
 		switch {
 		case f.Type.Kind() == reflect.Struct:
 			keys(t, b, file, key+".", f.Type)
@@ -177,6 +179,10 @@ func kindOf(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
+	case reflect.Slice:
+		return "list"
+	case reflect.Int:
+		return "number"
 	case reflect.Map:
 		return "mapping"
 	case reflect.Struct:

@@ -1,6 +1,11 @@
-// Package config reads the server's configuration: a YAML file, overlaid by
-// environment variables for secrets. A zero Config is usable: it tells people
-// on serin's own pages only.
+// Package config reads the server's configuration: a YAML file, then
+// environment variables. Flags of the command line, which go before both, are
+// the caller's. A zero Config is usable and safe: it listens on this machine
+// only and tells people on serin's own pages only.
+//
+// Every key that holds one value can be given by a variable instead, see
+// Variable; with _FILE appended the variable names a file that holds the
+// value, so that a secret need not be in the environment.
 package config
 
 import (
@@ -8,10 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"net/url"
 	"os"
-	"slices"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -20,35 +23,61 @@ import (
 // Config is the server's configuration file. Plans name channels; addresses
 // and secrets are here.
 type Config struct {
-	// PublicURL is how people and clients reach the server; "" = the listen address.
+	// Data is the directory with everything that serin keeps; "" = serin-data below the current one.
+	Data string `yaml:"data"`
+	// Listen is the address of flags and telemetry, and of pages and operator API unless operator_listen is given; "" = 127.0.0.1:8750.
+	Listen string `yaml:"listen"`
+	// OperatorListen is an address of its own for pages, operator API and /metrics, which then do not answer on listen; "" = none.
+	OperatorListen string `yaml:"operator_listen"`
+	// PublicURL is how clients reach the server, and people unless operator_url is given; "" = the listen address.
 	PublicURL string `yaml:"public_url"`
+	// OperatorURL is how people reach the pages, for links in notices; "" = public_url, or the operator_listen address.
+	OperatorURL string `yaml:"operator_url"`
+	// TLS is how connections are encrypted; empty = not by serin.
+	TLS TLS `yaml:"tls"`
+	// TrustedProxies are addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed; empty = nobody's.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Log is what is written to standard error.
+	Log Log `yaml:"log"`
 	// Slack is the bot that posts to a plan's channels such as "slack:#ops".
 	Slack Slack `yaml:"slack"`
 	// Webhooks are receivers by the name that a plan's channel uses: "webhook:deploys".
 	Webhooks map[string]Webhook `yaml:"webhooks"`
 }
 
-// Variable is an environment variable of the server.
-type Variable struct{ Name, Does string }
-
-// Variables are the environment variables that go before the file, for
-// secrets. Each may have _FILE appended: then it names a file that holds the secret.
-var Variables = []Variable{
-	{slackVariable, "`slack.token`"},
-	{webhookVariable("NAME"), "`webhooks.NAME.secret`; the name in capitals, `-` as `_`"},
+// TLS encrypts every listener. Give cert and key, or acme.
+type TLS struct {
+	// Cert is a file with the certificate and its chain in PEM; it is read again when it changes.
+	Cert string `yaml:"cert"`
+	// Key is a file with the private key in PEM.
+	Key string `yaml:"key"`
+	// ACME gets certificates from a certificate authority.
+	ACME ACME `yaml:"acme"`
 }
 
-const slackVariable = "SERIN_SLACK_TOKEN"
+// ACME is RFC 8555 with the challenge TLS-ALPN-01: the authority must reach
+// the listen address at port 443 of each host.
+type ACME struct {
+	// Hosts are the names to get certificates for; empty = no ACME.
+	Hosts []string `yaml:"hosts"`
+	// Email is told by the authority of certificates that are about to expire; optional.
+	Email string `yaml:"email"`
+	// Directory is the authority's address; "" = Let's Encrypt.
+	Directory string `yaml:"directory"`
+}
 
-// webhookVariable names the variable of a webhook's secret.
-func webhookVariable(name string) string {
-	return "SERIN_WEBHOOK_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_SECRET"
+// Log says what is logged and how.
+type Log struct {
+	// Level is the least level to log: debug, info, warn or error; "" = info.
+	Level string `yaml:"level"`
+	// Format is text or json; "" = text.
+	Format string `yaml:"format"`
 }
 
 // Slack is the bot that posts to channels.
 type Slack struct {
-	// Token is the bot's: xoxb-...; better in SERIN_SLACK_TOKEN or SERIN_SLACK_TOKEN_FILE.
-	Token string `yaml:"token"`
+	// Token is the bot's: xoxb-...
+	Token string `yaml:"token" secret:"true"`
 	// Channels maps a plan's "#name" to Slack's channel id, which does not change when a channel is renamed.
 	Channels map[string]string `yaml:"channels"`
 	// APIURL is Slack's API; "" = https://slack.com/api. For a proxy.
@@ -59,13 +88,14 @@ type Slack struct {
 type Webhook struct {
 	// URL is where notices are posted to; required.
 	URL string `yaml:"url"`
-	// Secret signs them: whsec_...; better in SERIN_WEBHOOK_NAME_SECRET or SERIN_WEBHOOK_NAME_SECRET_FILE; required.
-	Secret string `yaml:"secret"`
+	// Secret signs them: whsec_...; required.
+	Secret string `yaml:"secret" secret:"true"`
 	// AllowPrivate lets the address be private or loopback; off, it is refused.
 	AllowPrivate bool `yaml:"allow_private"`
 }
 
-// Load reads a file and the environment; path "" means no file. Unknown keys are errors.
+// Load reads a file and the environment; path "" means no file. Unknown keys
+// are errors, and so is everything that Check finds.
 func Load(path string, getenv func(string) string) (Config, error) {
 	var c Config
 	if path != "" {
@@ -76,49 +106,21 @@ func Load(path string, getenv func(string) string) (Config, error) {
 		dec := yaml.NewDecoder(bytes.NewReader(data))
 		dec.KnownFields(true)
 		if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-			return c, fmt.Errorf("configuration %s: %w", path, err)
+			return c, fmt.Errorf("configuration %s: %s", path, plain(err))
 		}
 	}
-	var err error
-	if c.Slack.Token, err = secret(slackVariable, c.Slack.Token, getenv); err != nil {
+	if err := c.overlay(getenv); err != nil {
 		return c, err
 	}
-	for name, w := range c.Webhooks {
-		if w.Secret, err = secret(webhookVariable(name), w.Secret, getenv); err != nil {
-			return c, err
-		}
-		c.Webhooks[name] = w
-	}
-	return c, c.check()
+	return c, c.Check()
 }
 
-// secret prefers the variable, then the file that variable_FILE names, then the file's value.
-func secret(variable, value string, getenv func(string) string) (string, error) {
-	if v := getenv(variable); v != "" {
-		return v, nil
-	}
-	if path := getenv(variable + "_FILE"); path != "" {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return "", fmt.Errorf("%s_FILE: %w", variable, err)
-		}
-		return strings.TrimSpace(string(data)), nil
-	}
-	return value, nil
-}
+// unknownKey is how the YAML reader says that a key has no field.
+var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
 
-func (c Config) check() error {
-	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("public_url %q: write it as https://HOST", c.PublicURL)
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Webhooks)) {
-		w := c.Webhooks[name]
-		if w.URL == "" {
-			return fmt.Errorf("webhooks.%s: url is missing", name)
-		}
-		if w.Secret == "" {
-			return fmt.Errorf("webhooks.%s: secret is missing: give it here or in %s", name, webhookVariable(name))
-		}
-	}
-	return nil
+// plain says a fault of the YAML in words of the file, not of the program, in one line.
+func plain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: unmarshal errors:\n")
+	text = unknownKey.ReplaceAllString(text, `unknown key "$1": see docs/reference/configuration.md`)
+	return strings.Join(strings.Fields(text), " ")
 }

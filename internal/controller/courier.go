@@ -51,10 +51,14 @@ func newCourier(o Options, m *metrics) *Courier {
 
 // Use sets the notifier of an address scheme, such as "slack" or "webhook",
 // or of one whole address. Addresses of scheme "dashboard" need none: a
-// notice to them is delivered by being stored.
+// notice to them is delivered by being stored. A nil n takes the notifier away.
 func (c *Courier) Use(address string, n notify.Notifier) {
 	c.mu.Lock()
-	c.notifiers[address] = n
+	if n == nil {
+		delete(c.notifiers, address)
+	} else {
+		c.notifiers[address] = n
+	}
 	c.mu.Unlock()
 	c.wake()
 }

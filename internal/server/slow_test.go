@@ -37,7 +37,7 @@ func TestSlowBodies(t *testing.T) {
 		}
 		ended <- r.Context().Err()
 	})
-	srv := httptest.NewServer(route(mux, readAll, limit))
+	srv := httptest.NewServer(limitBody(route(mux, readAll), limit))
 	t.Cleanup(srv.Close)
 	for _, path := range []string{"/login", "/api/v1/plans", "/ofrep/v1/evaluate/flags", "/api/1/envelope/"} {
 		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
