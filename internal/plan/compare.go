@@ -6,25 +6,28 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
+
+	"serin/internal/flag"
 )
 
 // Diff is what a revision changes.
 type Diff struct {
-	Changes []Change
+	Changes []Change `json:"changes"`
 	// Looser is true when any change lets traffic rise more easily or fall
 	// less: such a revision needs an approval.
-	Looser bool
+	Looser bool `json:"looser"`
 	// Unchanged are the rules (by Text) that keep their evidence.
-	Unchanged []string
+	Unchanged []string `json:"unchanged,omitempty"`
 }
 
-// Change is one difference.
+// Change is one difference. The journal keeps it with a revision.
 type Change struct {
-	What   string // "rollback", "stage canary proceed", "judge" ...
-	Rule   string // the rule's new text, or the old one of a rule left out; "" = not a rule
-	Before string // "" = added
-	After  string // "" = left out
-	Looser bool   // this change alone makes the plan looser
+	What   string `json:"what"`             // "rollback", "stage canary proceed", "judge.margin" ...
+	Rule   string `json:"rule,omitempty"`   // the rule's new text, or the old one of a rule left out; "" = not a rule
+	Before string `json:"before,omitempty"` // "" = added
+	After  string `json:"after,omitempty"`  // "" = left out
+	Looser bool   `json:"looser"`           // this change alone makes the plan looser
 }
 
 // String returns the change as one line for people.
@@ -178,6 +181,10 @@ func (d *Diff) stage(oldPlan, newPlan *Plan, old, new Stage) {
 		d.add(Change{What: what + " bake", Before: FormatDuration(old.Bake), After: FormatDuration(new.Bake), Looser: new.Bake < old.Bake})
 	}
 	d.rules(what+" proceed", oldPlan, newPlan, old.Proceed, new.Proceed, true)
+	d.checks(what+" checks", oldPlan, newPlan, old.Checks, new.Checks)
+	if !slices.Equal(old.Owner, new.Owner) {
+		d.add(Change{What: what + " owner", Before: orNone(old.Owner), After: orNone(new.Owner)})
+	}
 	d.list(what+" before", old.Before, new.Before)
 	d.list(what+" confirm", old.Confirm, new.Confirm)
 	if !slices.Equal(old.Approve, new.Approve) {
@@ -195,6 +202,52 @@ func (d *Diff) stage(oldPlan, newPlan *Plan, old, new Stage) {
 	if a, b := clockText(old.At), clockText(new.At); a != b {
 		d.add(Change{What: what + " at", Before: a, After: b, Looser: new.At == nil})
 	}
+}
+
+// checks compares when a stage is checked and for what. A check tells people
+// and holds nothing, so no change of it is looser.
+func (d *Diff) checks(what string, oldPlan, newPlan *Plan, old, new []Check) {
+	if a, b := scheduleText(old), scheduleText(new); a != b {
+		d.add(Change{What: what, Before: a, After: b})
+	}
+	var rules Diff
+	rules.rules(what, oldPlan, newPlan, expected(old), expected(new), true)
+	for _, c := range rules.Changes {
+		c.Looser = false
+		d.add(c)
+	}
+}
+
+// expected are the rules of all checks of a stage, each once.
+func expected(checks []Check) (rules []*Rule) {
+	for _, c := range checks {
+		for _, r := range c.Expect {
+			if !hasText(rules, r.Text) {
+				rules = append(rules, r)
+			}
+		}
+	}
+	return rules
+}
+
+func hasText(rules []*Rule, text string) bool {
+	return slices.ContainsFunc(rules, func(r *Rule) bool { return r.Text == text })
+}
+
+// scheduleText is when a stage is checked: "every 15m for 4h, then every 1h".
+func scheduleText(checks []Check) string {
+	var parts []string
+	for _, c := range checks {
+		text := "every " + FormatDuration(c.Every)
+		if c.For > 0 {
+			text += " for " + FormatDuration(c.For)
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", then ")
 }
 
 func earlyText(e *Early) string {
@@ -229,7 +282,7 @@ func (d *Diff) list(what string, old, new []string) {
 func (d *Diff) settings(old, new *Plan) {
 	number := func(what string, before, after any, looser bool) {
 		if !reflect.DeepEqual(before, after) {
-			d.add(Change{What: what, Before: fmt.Sprint(before), After: fmt.Sprint(after), Looser: looser})
+			d.add(Change{What: what, Before: settingText(before), After: settingText(after), Looser: looser})
 		}
 	}
 	a, b := old.Judge, new.Judge
@@ -253,6 +306,38 @@ func (d *Diff) settings(old, new *Plan) {
 	number("actions.reduce.traffic", old.Actions.ReduceTraffic, new.Actions.ReduceTraffic, new.Actions.ReduceTraffic > old.Actions.ReduceTraffic)
 	number("actions.restart", restartText(old.Actions), restartText(new.Actions), true)
 	number("roles", rights(old), rights(new), true)
+}
+
+// settingText is a setting as the plan writes it; what has more than one line
+// is joined.
+func settingText(v any) string {
+	var w writer
+	switch v := v.(type) {
+	case time.Duration:
+		return FormatDuration(v)
+	case float64:
+		return spacedRatio(v)
+	case string:
+		return orWord(v)
+	case flag.Subjects:
+		w.subjects("subjects", v)
+	case Scope:
+		w.scope(v)
+	case []Severity:
+		w.severity(v)
+	default:
+		return fmt.Sprint(v)
+	}
+	_, text, _ := strings.Cut(w.b.String(), "\n") // without its key
+	return orWord(strings.Join(strings.Fields(text), " "))
+}
+
+// orWord is "none" for nothing.
+func orWord(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }
 
 // taskTexts are what a checklist asks for, an item each: one that is changed
@@ -301,44 +386,4 @@ func rights(p *Plan) string {
 		parts = append(parts, name+": "+all[name])
 	}
 	return strings.Join(parts, "; ")
-}
-
-// Revise returns the errors of a revision (E17) of a rollout that stands in a
-// stage (its index; -1 before the start): past stages, the plan's name, the
-// flag's key, the attribute that is hashed and the salt are fixed.
-func Revise(old, new *Plan, stage int) Problems {
-	l := newLinter(new, nil)
-	fixed := func(what, before, after string, paths ...string) {
-		if before != after {
-			l.key(Error, "E17", fmt.Sprintf("%s %q was %q", what, after, before), "it is fixed for the plan's life: put it back", paths...)
-		}
-	}
-	fixed("plan", old.Name, new.Name, "plan")
-	fixed("flag.key", old.Flag.Key, new.Flag.Key, "flag.key", "flag")
-	if old.Flag.Key == new.Flag.Key { // the salt's default is the key
-		fixed("flag.salt", old.Flag.Salt, new.Flag.Salt, "flag.salt", "flag")
-	}
-	fixed("flag.by", old.Flag.By, new.Flag.By, "flag.by", "flag")
-	for i := 0; i < min(stage, len(old.Stages)); i++ {
-		was := old.Stages[i]
-		at := fmt.Sprintf("stages.%d.stage", i)
-		if i >= len(new.Stages) {
-			l.key(Error, "E17", fmt.Sprintf("stage %q is past and missing", was.Name), fmt.Sprintf("put line %d back", was.Line), "stages")
-			continue
-		}
-		if stageText(was) != stageText(new.Stages[i]) {
-			l.key(Error, "E17", fmt.Sprintf("stage %q is past", was.Name), fmt.Sprintf("put line %d back", was.Line), at)
-		}
-	}
-	if stage >= 0 && stage < len(old.Stages) && (stage >= len(new.Stages) || new.Stages[stage].Name != old.Stages[stage].Name) {
-		l.key(Error, "E17", fmt.Sprintf("stage %q is under way and not at its place", old.Stages[stage].Name), "put it back", fmt.Sprintf("stages.%d.stage", stage), "stages")
-	}
-	return l.r.problems.sorted()
-}
-
-// stageText is everything a stage says, for comparison.
-func stageText(s Stage) string {
-	var w writer
-	w.stage(s)
-	return w.b.String()
 }

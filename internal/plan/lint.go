@@ -20,7 +20,7 @@ type ServerFacts struct {
 	Channels []string
 	// FlagOwner is the unfinished rollout that owns the plan's flag, "" = none.
 	FlagOwner string
-	// Carried are the user attributes that telemetry has carried.
+	// Carried are the user attributes that telemetry or the context of a flag carried.
 	Carried []string
 	// Configured are the sources that the configuration sets up: prometheus, probe.
 	Configured map[string]bool
@@ -28,7 +28,8 @@ type ServerFacts struct {
 	// and the pushed values ("bundle_size") that have ever delivered.
 	Arrived map[string]bool
 	// Events is the number of events of the audience in the baseline, Tagged
-	// how many of them match a tag of the scope, by "key:value".
+	// how many of them match a tag of the scope, by "key:value"; a tag that is not
+	// there was not counted.
 	Events int
 	Tagged map[string]int
 	// PerHour is the rate of each count in the baseline over the whole

@@ -6,8 +6,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"serin/internal/flag"
+	"serin/internal/stats"
 	"serin/internal/telemetry"
 )
 
@@ -125,7 +127,8 @@ func (r *Rule) tests() bool { return r.Ref == Control || r.Ref == Baseline || r.
 // upper reports whether a rule is an upper bound.
 func (r *Rule) upper() bool { return r.Op == LT || r.Op == LE }
 
-// loose is W11: a dashboard target that no criterion is as loose as.
+// loose is W11: a dashboard target that is looser than every check. Both are
+// what people watch while a stage runs; what lets traffic on may be stricter.
 func (l *linter) loose() {
 	for _, t := range l.p.Dashboard.Targets {
 		for _, rule := range t.Rules {
@@ -148,16 +151,19 @@ func limitOnly(r *Rule) string {
 	return text
 }
 
-// loosest returns the loosest criterion on the metric of an upper bound.
+// loosest returns the loosest check on the metric of an upper bound.
 func (p *Plan) loosest(rule *Rule) (found *Rule) {
 	for _, u := range p.uses() {
 		r := u.rule
-		if r.Metric == rule.Metric && r.Ref == rule.Ref && (r.upper() || r.Op == EQ) && (found == nil || r.Value > found.Value) {
+		if u.entry >= 0 && r.Metric == rule.Metric && r.Ref == rule.Ref && (r.upper() || r.Op == EQ) && (found == nil || r.Value > found.Value) {
 			found = r
 		}
 	}
 	return found
 }
+
+// leastChance is the chance below which W12 has nothing to say.
+const leastChance = 0.001
 
 // fixed is W12: what a fixed number of events means depends on the site.
 func (l *linter) fixed() {
@@ -166,85 +172,95 @@ func (l *linter) fixed() {
 		if m == nil || m.Kind != Count && m.Kind != Users || rule.Ref != None || rule.Default {
 			continue
 		}
-		if l.server == nil {
+		switch chance, measured := l.chance(rule); {
+		case !measured:
 			l.rule(Warning, rule, "W12", fmt.Sprintf("%q: how often a healthy site meets it depends on its size", rule.Text), "compare vs reference, which fits any traffic")
-			continue
-		}
-		if chance, ok := l.chance(rule); ok && chance >= 0.001 {
-			l.rule(Warning, rule, "W12", fmt.Sprintf("%q: a healthy site of this size meets it with %s chance", rule.Text, spacedRatio(math.Round(chance*1e3)/1e3)), "raise it, or compare vs reference")
+		case chance >= leastChance:
+			l.rule(Warning, rule, "W12", fmt.Sprintf("%q: a healthy site of this size meets it with %s chance", rule.Text, percentText(chance)), "raise it, or compare vs reference")
 		}
 	}
 }
 
-// chance is the probability that a Poisson count of the baseline's rate passes
-// the limit of a rule in at least one of the disjoint windows of the plan,
-// each at its stage's exposure.
-func (l *linter) chance(rule *Rule) (float64, bool) {
-	perHour, ok := l.server.PerHour[rule.Metric]
-	if !ok {
+// percentText writes a chance for people: whole percents from 1 % on.
+func percentText(chance float64) string {
+	switch {
+	case chance > 0.99:
+		return "more than 99 %"
+	case chance >= 0.01:
+		return spacedRatio(math.Round(chance*100) / 100)
+	}
+	return spacedRatio(math.Round(chance*1e3) / 1e3)
+}
+
+// chance is the probability that events at the rate of the baseline meet a
+// rule at least once in the plan, each stage at its exposure; measured is
+// false where the rate is not known. Windows slide, see stats.ScanProbability.
+func (l *linter) chance(rule *Rule) (chance float64, measured bool) {
+	if l.server == nil {
 		return 0, false
 	}
-	quiet := 1.0
+	perHour, measured := l.server.PerHour[rule.Metric]
+	if !measured {
+		return 0, false
+	}
+	limit := int(rule.Value)
+	if rule.Op == GE {
+		limit = int(math.Ceil(rule.Value)) - 1
+	}
+	quiet, mean, total := 1.0, 0.0, time.Duration(0)
 	for i, s := range l.p.Stages {
-		hours := s.Bake.Hours()
-		window := hours
+		rate := perHour * float64(l.p.Exposure(i)) / float64(flag.Everyone)
+		window := s.Bake
 		if rule.Over.Dur > 0 {
-			window = min(rule.Over.Dur.Hours(), hours)
+			window = min(rule.Over.Dur, s.Bake)
 		}
-		if window <= 0 {
-			continue
-		}
-		mean := perHour * window * float64(l.p.Exposure(i)) / float64(flag.Everyone)
-		least := int(rule.Value) + 1
-		if rule.Op == GE {
-			least = int(math.Ceil(rule.Value))
-		}
-		quiet *= math.Pow(1-poissonAtLeast(mean, least), hours/window)
+		quiet *= 1 - stats.ScanProbability(rate, window, s.Bake, limit)
+		mean, total = mean+rate*s.Bake.Hours(), total+s.Bake
+	}
+	if name := rule.Over.Name; (name == "attempt" || name == "rollout") && total > 0 {
+		return stats.ScanProbability(mean/total.Hours(), total, total, limit), true
 	}
 	return 1 - quiet, true
 }
 
-// poissonAtLeast is P(N >= n) for a Poisson variable.
-func poissonAtLeast(mean float64, n int) float64 {
-	term, below := math.Exp(-mean), 0.0
-	for k := range n {
-		below += term
-		term *= mean / float64(k+1)
-	}
-	return min(max(1-below, 0), 1)
-}
-
-// comparisons is W06: how many users with an event a proof takes.
+// comparisons is W06: how many users with an event a proof takes, and how many
+// the measured traffic will bring. Where nothing is measured it speaks of the
+// rules that the plan writes only: who takes the defaults did not ask for them.
 func (l *linter) comparisons() {
-	p := l.p
 	type place struct {
 		stage int
 		text  string
 	}
 	said := map[place]bool{}
-	for _, u := range p.uses() {
-		m := p.Metrics[u.rule.Metric]
+	for _, u := range l.p.uses() {
+		m := l.p.Metrics[u.rule.Metric]
 		at := place{u.stage, u.rule.Text}
 		if m == nil || m.Kind != Count && m.Kind != Users || u.rule.Ref != Control && u.rule.Ref != Reference || !u.rule.upper() || said[at] {
 			continue
 		}
 		said[at] = true
-		need := p.proof(u.stage, u.rule.Value)
-		if need == 0 {
-			continue
+		if need := l.p.proof(u.stage, u.rule.Value); need > 0 {
+			l.fewUsers(u, m, need)
 		}
-		text := fmt.Sprintf("%s: proving %q takes about %s users with %s in both groups", p.Stages[u.stage].Name, u.rule.Text, grouped(need), eventOf(m))
-		fix := "with fewer it will " + inconclusiveDoes(p.Stages[u.stage].Inconclusive)
-		if l.server != nil {
-			daily, ok := l.server.Users[u.rule.Metric]
-			expect := daily * p.Stages[u.stage].Bake.Hours() / 24
-			if !ok || expect >= need {
-				continue
-			}
-			text += fmt.Sprintf(", %s are expected", grouped(expect))
-			fix = "it will " + inconclusiveDoes(p.Stages[u.stage].Inconclusive)
-		}
-		l.rule(Warning, u.rule, "W06", text, fix, u.paths()...)
+	}
+}
+
+// fewUsers is W06 of one comparison.
+func (l *linter) fewUsers(u use, m *Metric, need float64) {
+	s := l.p.Stages[u.stage]
+	what := fmt.Sprintf("%s: proving %q takes about %s users with %s in both groups", s.Name, u.rule.Text, grouped(need), eventOf(m))
+	daily, measured := 0.0, false
+	if l.server != nil {
+		daily, measured = l.server.Users[u.rule.Metric]
+	}
+	expect := daily * s.Bake.Hours() / 24
+	switch {
+	case !measured && u.rule.Default:
+	case !measured:
+		l.rule(Warning, u.rule, "W06", what, "with fewer it will "+inconclusiveDoes(s.Inconclusive), u.paths()...)
+	case expect < need:
+		what += fmt.Sprintf(", %s are expected", grouped(expect))
+		l.rule(Warning, u.rule, "W06", what, "it will "+inconclusiveDoes(s.Inconclusive), u.paths()...)
 	}
 }
 
@@ -287,7 +303,7 @@ func (l *linter) dialects() {
 			return
 		}
 		if f, err := telemetry.ParseFilter(text); err == nil && f.String() != text {
-			l.warn("W14", fmt.Sprintf("%q", text), "read as "+f.String(), paths...)
+			l.warn("W14", fmt.Sprintf("%q read as %s", text, f), "write it so", paths...)
 		}
 	}
 	for i, panel := range l.p.Dashboard.Panels {

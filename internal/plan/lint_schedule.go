@@ -156,8 +156,13 @@ func (l *linter) decisions() {
 		what := fmt.Sprintf("revert within %s, rollback %s: served flags switch in seconds", FormatDuration(rv), FormatDuration(p.Actions.RollbackWithin))
 		l.warn("W10", what, "rollback within 1m", "actions.rollback.within", "actions.revert.within")
 	}
-	if p.Positions["severity"].Line == 0 && p.names("p1", "p2") {
-		l.key(Warning, "W18", "p1 or p2 is used and not defined", "severity: { p1: ... }, or leave it: level:fatal and the tag severity:p1 are p1")
+	if p.Positions["severity"].Line == 0 {
+		for _, grade := range []string{"p1", "p2"} {
+			if p.names(grade) {
+				l.key(Warning, "W18", grade+" without severity", "the default grading applies")
+				break
+			}
+		}
 	}
 	l.noHoldback()
 }
@@ -175,14 +180,9 @@ func (p *Plan) shadow(rule *Rule) *Rule {
 	return nil
 }
 
-// names reports whether a rule written in the plan names one of the metrics.
-func (p *Plan) names(metrics ...string) bool {
-	for _, rule := range p.allRules() {
-		if slices.Contains(metrics, rule.Metric) {
-			return true
-		}
-	}
-	return false
+// names reports whether a rule that the plan writes names a metric.
+func (p *Plan) names(metric string) bool {
+	return slices.ContainsFunc(p.allRules(), func(r *Rule) bool { return r.Metric == metric && !r.Default })
 }
 
 // allRules returns every rule of the plan.

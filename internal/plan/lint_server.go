@@ -24,43 +24,59 @@ func (l *linter) onServer() {
 	l.sources()
 	for key, value := range p.Scope.Tags {
 		tag := key + ":" + value
-		if s.Events > 0 && s.Tagged[tag] == 0 {
+		if n, known := s.Tagged[tag]; s.Events > 0 && known && n == 0 {
 			l.warn("W15", fmt.Sprintf("%s matched 0 of %d baseline events", tag, s.Events), "control would look clean", "scope.tags."+key)
 		}
 	}
 }
 
 // sources is E21 for guards and W01 for the rest: a metric without a source.
+// Where no telemetry arrives at all, one line says it of all its metrics.
 func (l *linter) sources() {
-	p, s := l.p, l.server
-	guards := p.guardRules()
+	guards := l.p.guardRules()
 	said := map[string]bool{}
-	for i, rule := range append(guards, p.allRules()...) {
-		m := p.Metrics[rule.Metric]
-		if m == nil || rule.Default {
+	for i, rule := range append(guards, l.p.allRules()...) {
+		m := l.p.Metrics[rule.Metric]
+		if m == nil || rule.Default || said[m.Name] {
 			continue
 		}
-		external := m.Source == "prometheus" || m.Source == "probe"
+		missing, external := l.missing(m)
 		switch {
-		case external && s.Configured[m.Source]:
+		case missing == "":
+			continue
 		case external && i < len(guards):
-			l.rule(Error, rule, "E21", fmt.Sprintf("rollback %q: %s is not configured", rule.Text, m.Source), "configure it, or leave the rule out")
-			said[m.Name] = true
-		case said[m.Name] || s.Arrived[m.Source] && m.Source != "push" || m.Source == "push" && s.Arrived[m.Of]:
-		case external:
-			l.rule(Warning, rule, "W01", fmt.Sprintf("%q: %s is not configured", m.Name, m.Source), "its rules stay unknown")
-			said[m.Name] = true
+			l.rule(Error, rule, "E21", fmt.Sprintf("rollback %q: %s", rule.Text, missing), "configure it, or leave the rule out")
+		case missing == noTelemetry && said[noTelemetry]:
 		default:
-			l.rule(Warning, rule, "W01", fmt.Sprintf("%q: no %s ever arrived", m.Name, arrival(m)), "its rules stay unknown")
-			said[m.Name] = true
+			l.rule(Warning, rule, "W01", fmt.Sprintf("%q: %s", m.Name, missing), "its rules stay unknown")
 		}
+		said[m.Name], said[missing] = true, true
 	}
 }
 
-// arrival is what a metric waits for.
-func arrival(m *Metric) string {
-	if m.Source == "push" {
-		return "value " + m.Of
+const noTelemetry = "no telemetry ever arrived"
+
+// missing says what a metric still waits for, "" = nothing, and whether it is
+// a source that the server would have to be set up for.
+func (l *linter) missing(m *Metric) (what string, external bool) {
+	arrived := l.server.Arrived
+	gauge := m
+	if base := l.p.Metrics[m.Of]; m.Kind == Slope && base != nil {
+		gauge = base
 	}
-	return m.Source
+	switch {
+	case m.Source == "prometheus" || m.Source == "probe":
+		if l.server.Configured[m.Source] {
+			return "", true
+		}
+		return m.Source + " is not configured", true
+	case m.Source == "push" || m.Source == "telemetry" && gauge.Kind == Gauge:
+		if arrived[gauge.Of] {
+			return "", false
+		}
+		return "no value " + gauge.Of + " ever arrived", false
+	case arrived[m.Source]:
+		return "", false
+	}
+	return "no " + m.Source + " ever arrived", false
 }

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ var errorCases = []struct {
 	{"E06 share", "errors < 5", "error_rate < 2", `14: error E06: "error_rate < 2": error_rate is a share: 2%`, false},
 	{"E06 count", "errors < 5", "errors < 5%", `14: error E06: "errors < 5%": errors is a number: 5`, false},
 	{"E06 size", "errors < 5", "bundle_size < 5ms", `14: error E06: "bundle_size < 5ms": bundle_size is a size: 5kB`, false},
-	{"E07", "errors < 5", "lcp > +30%", `14: error E07: "lcp > +30%": signed values need vs: add vs reference, or leave out the sign`, true},
+	{"E07", "errors < 5", "lcp > +30%", `14: error E07: "lcp > +30%": signed values need vs reference: add it, or leave out the sign`, true},
 	{"E07 unsigned", "errors < 5", "errors < 5% vs control", `14: error E07: "errors < 5% vs control": vs needs a signed share: write +5%`, true},
 	{"E08", "errors < 5", "pool < +5% vs control", `14: error E08: "pool < +5% vs control": pool is system-wide: vs baseline`, false},
 	{"E08 word", "errors < 5", "errors < +5% vs canary", `14: error E08: "errors < +5% vs canary": no reference "canary": vs control, baseline, reference or expected`, true},
@@ -101,11 +102,47 @@ func TestErrors(t *testing.T) {
 			}
 			for _, p := range got {
 				if strings.HasPrefix(p.String(), "plan.yaml:"+c.want) {
+					placed(t, changed(t, c.old, c.new), p)
 					return
 				}
 			}
 			t.Errorf("want %s\ngot  %v", c.want, err)
 		})
+	}
+}
+
+// placed checks that a finding shows its line, and says how to mend it.
+func placed(t *testing.T, source string, p Problem) {
+	t.Helper()
+	lines := strings.Split(source, "\n")
+	switch {
+	case p.Line < 1 || p.Line > len(lines) || p.Excerpt != lines[p.Line-1]:
+		t.Errorf("%s: excerpt %q", p, p.Excerpt)
+	case p.Column < 1 || p.Column > len(p.Excerpt)+1:
+		t.Errorf("%s: column %d of %d", p, p.Column, len(p.Excerpt))
+	case p.Fix == "" || p.What == "" || p.File == "":
+		t.Errorf("%+v does not say all", p)
+	}
+}
+
+// TestEveryCodeHasACase: each code of the format is shown by an example.
+func TestEveryCodeHasACase(t *testing.T) {
+	var examples strings.Builder
+	for _, c := range errorCases {
+		examples.WriteString(c.want + "\n")
+	}
+	for _, c := range warningCases {
+		examples.WriteString(c.want + "\n")
+	}
+	for _, group := range []struct {
+		form string
+		last int
+	}{{"error E%02d:", 21}, {"warning W%02d:", 21}} {
+		for n := 1; n <= group.last; n++ {
+			if code := fmt.Sprintf(group.form, n); !strings.Contains(examples.String(), code) && n != 17 { // E17: TestRevise
+				t.Errorf("no example of %q", code)
+			}
+		}
 	}
 }
 
@@ -139,12 +176,20 @@ var warningCases = []struct {
 	{"W12 server", "p1 > 5", "p1 > 5", `warning W12: "p1 > 5 over 1h": a healthy site of this size meets it with `, &ServerFacts{PerHour: map[string]float64{"p1": 4}}},
 	{"W13", "traffic: 50% }", "traffic: 100% }\nreduce: [errors > +50% vs reference over 1h]", `warning W13: no control at 100 %: "vs reference" is the baseline there, and never rolls back by itself: keep some with holdback: 10%`, nil},
 	{"W13 like", "errors < 5]\nstages:\n  - { stage: canary, traffic: 10%, bake: 2h, owner: lead, proceed: ok, checks: [] }\n  - { stage: half, like: canary, traffic: 50% }", "errors <= +5% vs control]\nstages:\n  - { stage: canary, traffic: 10%, bake: 2h, owner: lead, proceed: ok, checks: [] }\n  - { stage: full, like: canary, traffic: 100% }", `warning W13: no control in "full": "errors <= +5% vs control" cannot be known there: holdback: 10%, or rules of its own`, nil},
-	{"W14", "cleanup:", "dashboard: { panels: [{ title: Slow, query: \"measurements.largest_contentful_paint:[2500 TO *]\" }] }\ncleanup:", `warning W14: "measurements.largest_contentful_paint:[2500 TO *]": read as measurements.lcp:>=2500`, nil},
-	{"W15", "small", "small", `warning W15: feature:x matched 0 of 812 baseline events: control would look clean`, &ServerFacts{Events: 812}},
-	{"W18", "severity: { p1: \"level:fatal\" }\n", "", `warning W18: p1 or p2 is used and not defined: severity: { p1: ... }, or leave it: level:fatal and the tag severity:p1 are p1`, nil},
+	{"W14", "cleanup:", "dashboard: { panels: [{ title: Slow, query: \"measurements.largest_contentful_paint:[2500 TO *]\" }] }\ncleanup:", `warning W14: "measurements.largest_contentful_paint:[2500 TO *]" read as measurements.lcp:>=2500: write it so`, nil},
+	{"W15", "small", "small", `warning W15: feature:x matched 0 of 812 baseline events: control would look clean`, &ServerFacts{Events: 812, Tagged: map[string]int{"feature:x": 0}}},
+	{"W18", "severity: { p1: \"level:fatal\" }\n", "", `1: warning W18: p1 without severity: the default grading applies`, nil},
 	{"W19", "resume, restart]", "resume]", `warning W19: no role may restart: a rollback ends this rollout`, nil},
 	{"W20", "p1 = 0", "p1 = 0 over rollout", `warning W20: "p1 = 0 over rollout": after one event no attempt can ever pass: over attempt`, nil},
 	{"W21", "checks: []", "checks: [{ every: 1h, expect: adoption > 5% }]", `warning W21: "adoption > 5%" checked from minute 0 is red at first: move it to proceed`, nil},
+	{"W04", "traffic: 50% }", "traffic: 50%, at: \"15:00\" }\nstart: \"2025-02-19 09:00\"", `17: warning W04: half: bake ends Wed 11:00, at 15:00 adds 4 h (Wed 15:00): at 11:00`, nil},
+	{"W05", "roles:\n  lead: { who: \"@lead\",", "start: \"2025-02-19 09:00\"\nroles:\n  lead: { who: \"@lead\", covers: 3h,", `11: warning W05: lead covers until Wed 19 Feb 12:00, owns "half" until Wed 19 Feb 13:00: covers: 1d`, nil},
+	{"W07", "cleanup:", "incident: { decide: [{ if: p1 > 10 over stage, do: rollback }, { do: reduce 5% }] }\ncleanup:", `19: warning W07: incident.decide[0] p1 > 10 over stage: rollback p1 > 5 over 1h fires first`, nil},
+	{"W09", "cleanup:", "incident: { decide: [{ do: reduce 5% }] }\ncleanup:", `19: warning W09: reduce 5%, actions.reduce 1%: use one`, nil},
+	{"W10", "cleanup:", "actions: { revert: { show: [git revert $commit], within: 2m } }\ncleanup:", `19: warning W10: revert within 2m, rollback 5m: served flags switch in seconds: rollback within 1m`, nil},
+	{"W11", "checks: [] }\n  - { stage: half, like: canary, traffic: 50% }", "checks: [{ every: 1h, expect: [error_rate < 1%, pool < 80%] }] }\n  - { stage: half, like: canary, traffic: 50% }\ndashboard: { targets: { 4h: [error_rate < 2%] } }", `18: warning W11: error_rate < 2% here, < 1% in a stage: use one`, nil},
+	{"W16", "stages:\n  - { stage: canary, traffic: 10%, bake: 2h,", "start: \"2025-02-19 09:00\"\nstages:\n  - { stage: canary, traffic: 10%, bake: 2h, early: { after: 30m },", `17: warning W16: half starts Wed 09:30 (early) or Wed 11:00: cover both`, nil},
+	{"W17", "cleanup:", "incident: { decide: [{ if: p1 > 2 over 1h, do: hotfix }, { do: reduce 1% }] }\ncleanup:", `19: warning W17: hotfix switches everybody off until a new release is seen: reduce keeps some`, nil},
 	{"E14", "small", "small", `error E14: channel "page": the server has no pagerduty "on-call"`, &ServerFacts{Channels: []string{"slack:"}}},
 	{"E15", "small", "small", `error E15: flag small is owned by rollout old-bench-2: finish or cancel it`, &ServerFacts{FlagOwner: "old-bench-2"}},
 	{"E20", "audience: role = admin", "by: account", `error E20: flag.by "account": no telemetry carries it: leave it out or send it`, &ServerFacts{}},
@@ -155,8 +200,10 @@ func TestWarnings(t *testing.T) {
 	for _, c := range warningCases {
 		t.Run(c.name, func(t *testing.T) {
 			var got strings.Builder
-			for _, p := range Lint(parsed(t, []byte(changed(t, c.old, c.new))), c.server) {
+			source := changed(t, c.old, c.new)
+			for _, p := range Lint(parsed(t, []byte(source)), c.server) {
 				got.WriteString(p.String() + "\n")
+				placed(t, source, p)
 			}
 			if !strings.Contains(got.String(), c.want) {
 				t.Errorf("want %s\ngot\n%s", c.want, got.String())
@@ -194,6 +241,57 @@ func golden(t *testing.T, file, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+// TestFixedLimitsBySize: the chance is of the whole plan, by the rate measured,
+// and the same limit over a stage is met sooner.
+func TestFixedLimitsBySize(t *testing.T) {
+	for _, tt := range []struct {
+		rule    string
+		perHour float64
+		want    string // "" = nothing to say
+	}{
+		{"p1 > 5 over 1h", 0.5, ""},
+		{"p1 > 5 over 1h", 4, "with 7 % chance"},
+		{"p1 >= 6 over 1h", 4, "with 7 % chance"},
+		{"p1 > 5 over 1h", 1000, "with more than 99 % chance"},
+		{"p1 > 5 over stage", 4, "with 22 % chance"},
+		{"p1 > 5 over attempt", 4, "with 35 % chance"},
+	} {
+		source := changed(t, "p1 > 5 over 1h", tt.rule)
+		got := ""
+		for _, p := range Lint(parsed(t, []byte(source)), &ServerFacts{PerHour: map[string]float64{"p1": tt.perHour}}) {
+			if p.Code == "W12" {
+				got = p.What
+			}
+		}
+		if (got == "") != (tt.want == "") || !strings.HasSuffix(got, tt.want) {
+			t.Errorf("%s at %v an hour: got %q, want %q", tt.rule, tt.perHour, got, tt.want)
+		}
+	}
+}
+
+// TestDefaultsAreNotBlamed: a plan of eight lines is told what it can change,
+// and with measured traffic also which proofs its users are too few for.
+func TestDefaultsAreNotBlamed(t *testing.T) {
+	p := parsed(t, readExample(t, "minimal"))
+	list := func(facts *ServerFacts) (got []string) {
+		for _, problem := range Lint(p, facts) {
+			got = append(got, problem.Code)
+		}
+		return got
+	}
+	arrived := map[string]bool{"telemetry": true}
+	if got := list(nil); !slices.Equal(got, []string{"W13"}) {
+		t.Errorf("without a server: %v", got)
+	}
+	if got := list(&ServerFacts{Arrived: arrived}); !slices.Equal(got, []string{"W13"}) {
+		t.Errorf("on a new server: %v", got)
+	}
+	few := map[string]float64{"errors": 100, "http_5xx": 50_000}
+	if got := list(&ServerFacts{Arrived: arrived, Users: few, PerHour: few}); !slices.Equal(got, []string{"W13", "W06", "W06"}) {
+		t.Errorf("with few errors and many 5xx: %v", got)
 	}
 }
 

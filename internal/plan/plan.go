@@ -234,6 +234,12 @@ type Fact struct {
 	Want string // pushed: the word
 }
 
+// FlagGone is the fact that code names a plan's flag no more. Every plan has
+// it: it decides nothing, and says when the flag itself can go.
+func FlagGone(p *Plan) *Fact {
+	return &Fact{Text: "refs gone " + p.Flag.Key, Name: "refs gone", Arg: p.Flag.Key}
+}
+
 // Criteria is a named set.
 type Criteria struct {
 	Name  string

@@ -104,7 +104,7 @@ func unknownMetric(name string, metrics map[string]*Metric) *finding {
 func (r *Rule) compareWith(m *Metric, sign, number string) *finding {
 	switch {
 	case r.Ref == None && sign != "":
-		return found("E07", r.Text, "signed values need vs", "add vs reference, or leave out the sign")
+		return found("E07", r.Text, "signed values need vs reference", "add it, or leave out the sign")
 	case r.Ref == None:
 		return nil
 	case !slices.Contains([]Ref{Control, Baseline, Reference, Expected}, r.Ref):

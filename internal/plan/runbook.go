@@ -20,8 +20,52 @@ func timelineText(p *Plan) string {
 	}
 	for _, e := range p.Timeline(start) {
 		fmt.Fprintf(&b, "  %s  %5dh  %s\n", e.At.Format(layout), int(e.At.Sub(start).Hours()), e.Text)
+		if e.Kind == StageStart {
+			for _, note := range p.entryNotes(e, start, layout) {
+				fmt.Fprintf(&b, "  %*s          %s\n", len(e.At.Format(layout)), "", note)
+			}
+		}
 	}
 	return b.String()
+}
+
+// entryNotes are what people need for the start of a stage: why it waits, what
+// is done and approved before, and who is on duty while it lasts.
+func (p *Plan) entryNotes(e Event, start time.Time, layout string) (notes []string) {
+	s := p.Stages[e.Stage]
+	if e.Wait > 0 {
+		notes = append(notes, "waits "+FormatDuration(e.Wait.Round(time.Minute))+" for its window")
+	}
+	if len(s.Before) > 0 {
+		notes = append(notes, "first: "+strings.Join(s.Before, "; "))
+	}
+	if len(s.Approve) > 0 {
+		notes = append(notes, "approval: "+p.people(s.Approve, " or "))
+	}
+	duty := p.people(s.Owner, ", ")
+	if duty == "" {
+		duty = "nobody named"
+	}
+	notes = append(notes, "on duty: "+duty)
+	for _, name := range s.Owner {
+		role, _ := p.Role(name)
+		if until := start.Add(role.Covers).In(p.Location); role.Covers > 0 && until.Before(e.At.Add(s.Bake)) {
+			notes = append(notes, fmt.Sprintf("%s covers until %s, which is before it ends", name, until.Format(layout)))
+		}
+	}
+	return notes
+}
+
+// people names roles with who fills them: "lead (@ann)".
+func (p *Plan) people(roles []string, sep string) string {
+	texts := make([]string, len(roles))
+	for i, name := range roles {
+		texts[i] = name
+		if role, ok := p.Role(name); ok && role.Who != "" {
+			texts[i] += " (" + role.Who + ")"
+		}
+	}
+	return strings.Join(texts, sep)
 }
 
 // Runbook returns what people do in each stage, when traffic falls and at the

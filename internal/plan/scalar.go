@@ -54,6 +54,9 @@ func parseDuration(text string) (time.Duration, error) {
 	return 0, errForm
 }
 
+// ParseDuration reads a duration as plans write it: 15m, 24h, 14d.
+func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
+
 // FormatDuration writes d as a plan does, in whole seconds and the longest
 // unit of s m h d that divides it: 48h stays 48h and 15m is 15m, 14 days 14d.
 func FormatDuration(d time.Duration) string {

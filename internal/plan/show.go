@@ -151,20 +151,8 @@ func (w *writer) plan(p *Plan) {
 		}
 	})
 	w.flag(p.Flag)
-	w.block("scope", func() {
-		w.block("tags", func() {
-			for _, k := range slices.Sorted(maps.Keys(p.Scope.Tags)) {
-				w.text(k, p.Scope.Tags[k])
-			}
-		})
-		w.texts("pages", p.Scope.Pages)
-		w.text("spans", p.Scope.Spans)
-	})
-	w.block("severity", func() {
-		for _, s := range p.Severity {
-			w.text(s.Name, s.Filter)
-		}
-	})
+	w.scope(p.Scope)
+	w.severity(p.Severity)
 	w.metrics(p)
 	w.judge(p)
 	w.people(p)
@@ -185,6 +173,26 @@ func (w *writer) plan(p *Plan) {
 	w.ending(p)
 	w.incident(p)
 	w.views(p)
+}
+
+func (w *writer) scope(s Scope) {
+	w.block("scope", func() {
+		w.block("tags", func() {
+			for _, k := range slices.Sorted(maps.Keys(s.Tags)) {
+				w.text(k, s.Tags[k])
+			}
+		})
+		w.texts("pages", s.Pages)
+		w.text("spans", s.Spans)
+	})
+}
+
+func (w *writer) severity(all []Severity) {
+	w.block("severity", func() {
+		for _, s := range all {
+			w.text(s.Name, s.Filter)
+		}
+	})
 }
 
 func (w *writer) flag(f Flag) {

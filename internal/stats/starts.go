@@ -104,15 +104,42 @@ func (s Starts) Ratio(theta0 float64) Best {
 }
 
 // BlocksFrom returns the blocks of stages from start on: for loads, which are
-// not counted once per user, process s is all blocks from stage s on.
+// not counted once per user, process s is all blocks from stage s on. The
+// result may share memory with blocks.
 func BlocksFrom(blocks []Block, start int) []Block {
+	return blocksIn(blocks, start, math.MaxInt)
+}
+
+// BlocksOf returns the blocks of one stage. The result may share memory with
+// blocks.
+func BlocksOf(blocks []Block, stage int) []Block { return blocksIn(blocks, stage, stage) }
+
+// blocksIn returns the blocks of stages low to high, of which there is one
+// run where stages follow each other in time.
+func blocksIn(blocks []Block, low, high int) []Block {
 	var out []Block
-	for _, b := range blocks {
-		if b.Stage >= start {
-			out = append(out, b)
+	first, end := -1, 0
+	for i := range blocks {
+		if s := blocks[i].Stage; s < low || s > high {
+			continue
 		}
+		if first < 0 {
+			first, end = i, i
+		}
+		if end != i { // a gap: the run before it is copied
+			if out == nil {
+				out = append(out, blocks[first:end]...)
+			}
+			out = append(out, blocks[i])
+			end = -1
+			continue
+		}
+		end = i + 1
 	}
-	return out
+	if out != nil || first < 0 {
+		return out
+	}
+	return blocks[first:end:end]
 }
 
 // halfLevel is the level at which harm beyond half the limit must be proved.

@@ -115,11 +115,18 @@ func (t *Target) OnPage(e *Event) bool {
 	path := strings.TrimSuffix(e.path(), "/")
 	for _, page := range t.Pages {
 		page = strings.TrimSuffix(page, "/")
-		if path == page || strings.Contains(page, "*") && wildcard(page, path) {
+		if path == page || mayMatch(page, path) && wildcard(page, path) {
 			return true
 		}
 	}
 	return false
+}
+
+// mayMatch reports whether page has a wildcard and what stands before it
+// begins path: a cheap test for the many pages of other rollouts.
+func mayMatch(page, path string) bool {
+	star := strings.IndexByte(page, '*')
+	return star >= 0 && (strings.HasPrefix(path, page[:star]) || strings.IndexByte(page[:star], '\\') >= 0)
 }
 
 func wildcard(text, s string) bool {
