@@ -91,17 +91,6 @@ func perStart(blocks []stats.Block, starts, planned int, test func([]stats.Block
 	return stats.BestStart(per, planned)
 }
 
-// blocksOf returns the blocks of one stage.
-func blocksOf(blocks []stats.Block, stage int) []stats.Block {
-	var out []stats.Block
-	for _, b := range blocks {
-		if b.Stage == stage {
-			out = append(out, b)
-		}
-	}
-	return out
-}
-
 // noBlock is what quantiles and proportions wait for at first.
 const noBlock = "no five-minute block has closed"
 
@@ -151,7 +140,7 @@ func (l *look) compareQuantile(r *plan.Rule, m *plan.Metric, t Tests) *compariso
 		if why != "" {
 			return 0, why
 		}
-		return stats.OddsSafe(blocksOf(b, c.starts-1), x, t.Phi), ""
+		return stats.OddsSafe(stats.BlocksOf(b, c.starts-1), x, t.Phi), ""
 	}
 	return c
 }
@@ -178,7 +167,7 @@ func (l *look) compareRatio(m *plan.Metric, t Tests) *comparison {
 		return perStart(b, c.starts, l.place.Planned, func(b []stats.Block) float64 { return stats.OddsE(b, t.Phi) }), ""
 	}
 	c.safe = func(x float64) (float64, string) {
-		b := blocksOf(predicted(t.Blocks, x, m.UpGood), c.starts-1)
+		b := stats.BlocksOf(predicted(t.Blocks, x, m.UpGood), c.starts-1)
 		return stats.OddsSafe(b, x, t.Phi), ""
 	}
 	return c
@@ -187,7 +176,7 @@ func (l *look) compareRatio(m *plan.Metric, t Tests) *comparison {
 // asRate fills the tests of a rare proportion.
 func (l *look) asRate(c *comparison, t Tests) {
 	c.strata = func(start int) []stats.Stratum { return trials(stats.BlocksFrom(t.Blocks, start)) }
-	c.stage = func() []stats.Stratum { return trials(blocksOf(t.Blocks, c.starts-1)) }
+	c.stage = func() []stats.Stratum { return trials(stats.BlocksOf(t.Blocks, c.starts-1)) }
 	c.harm = func(x float64) (stats.Best, string) {
 		return perStart(t.Blocks, c.starts, l.place.Planned, func(b []stats.Block) float64 {
 			return stats.RatioEDeflated(trials(b), 1+x, t.Phi)

@@ -169,20 +169,22 @@ type Evidence interface {
 
 // Data is the state of the telemetry. The zero value is all well, nothing seen.
 type Data struct {
-	NoData         bool      `json:"no_data"`         // not alive, or improbable silence in scope
-	Since          time.Time `json:"since,omitzero"`  // begin of the silence
-	Quiet          bool      `json:"quiet"`           // alive, nobody in scope
-	Last           time.Time `json:"last,omitzero"`   // newest event in scope, zero = none
-	Incomplete     bool      `json:"incomplete"`      // clients reported loss, or serin refused
-	Unattributed   float64   `json:"unattributed"`    // share 0..1
-	Unattributable int64     `json:"unattributable"`  // number
-	Attributed     int64     `json:"attributed"`      // number
-	LossByArm      bool      `json:"loss_by_arm"`     // one arm reports more loss than the other
-	Mismatch       bool      `json:"sample_mismatch"` // sample ratio mismatch
-	Conflicts      float64   `json:"conflicts"`       // share 0..1
-	Exposed        int64     `json:"exposed_users"`   // distinct users seen, assigned new, in this attempt
-	ControlUsers   int64     `json:"control_users"`   // the same, assigned old
-	NotCounted     int64     `json:"not_counted"`     // events of exposed users not counted by fixed rules
+	NoData         bool      `json:"no_data"`            // not alive, or improbable silence in scope
+	Since          time.Time `json:"since,omitzero"`     // begin of the silence
+	Quiet          bool      `json:"quiet"`              // alive, nobody in scope
+	Last           time.Time `json:"last,omitzero"`      // newest event in scope, zero = none
+	Incomplete     bool      `json:"incomplete"`         // clients reported loss, or serin refused
+	Unattributed   float64   `json:"unattributed"`       // share 0..1
+	Unattributable int64     `json:"unattributable"`     // number
+	Attributed     int64     `json:"attributed"`         // number
+	Reported       int64     `json:"reported,omitempty"` // of Attributed: by the client's word alone; the rest by the hash
+	Both           int64     `json:"both,omitempty"`     // of Attributed: by the client's word and by the hash
+	LossByArm      bool      `json:"loss_by_arm"`        // one arm reports more loss than the other
+	Mismatch       bool      `json:"sample_mismatch"`    // sample ratio mismatch
+	Conflicts      float64   `json:"conflicts"`          // share 0..1
+	Exposed        int64     `json:"exposed_users"`      // distinct users seen, assigned new, in this attempt
+	ControlUsers   int64     `json:"control_users"`      // the same, assigned old
+	NotCounted     int64     `json:"not_counted"`        // events of exposed users not counted by fixed rules
 }
 
 // Place is where a rollout stands, as far as rules need it.

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"serin/internal/flag"
 )
 
 // maxCommands is how many command ids a state remembers.
@@ -22,6 +24,7 @@ func Apply(s State, e Event) State {
 	if len(e.Account) > 0 {
 		s.Account = spend(s.Account, e.Account)
 	}
+	was := s.Exposure
 	switch e.Type {
 	case Created, Revised, Started, Advanced, PausedEvent, Resumed, ReducedEvent,
 		RolledBackEvent, Restarted, IrreversibleDone, Finished, CancelledEvent:
@@ -31,13 +34,42 @@ func Apply(s State, e Event) State {
 	default:
 		applyObserved(&s, e)
 	}
+	allocate(&s, e, was)
+	s.keepTime(e, s.Exposure < was)
 	return s
+}
+
+// Fold is the state after a journal from its first event on: what Apply makes
+// of it. It agrees with the state that was kept along the way.
+func Fold(events []Event) State {
+	var s State
+	for _, e := range events {
+		s = Apply(s, e)
+	}
+	return s
+}
+
+// allocate begins a new interval whenever stage or exposure changes, and the
+// list anew with each run of evidence. was is the exposure before e.
+func allocate(s *State, e Event, was flag.Percent) {
+	switch {
+	case e.Attempt == 0:
+		return
+	case e.Type == Started, e.Type == Restarted, e.Type == Resumed && e.Exposure > was:
+		s.Runs, s.Intervals = s.Runs+1, nil
+	}
+	if n := len(s.Intervals); n > 0 {
+		if last := &s.Intervals[n-1]; last.Stage == e.Stage && last.Exposure == e.Exposure {
+			return
+		}
+	}
+	s.Intervals = append(slices.Clip(s.Intervals), Interval{Run: s.Runs, Stage: e.Stage, Exposure: e.Exposure, From: e.At})
 }
 
 // quiet reports whether t leaves the version alone: a person who saw the
 // state before it still knows what matters.
 func (t Type) quiet() bool {
-	return t == Baked || t == Checked || t == Completed || t == Noticed || t == NoticeFailed
+	return t == Baked || t == Checked || t == Completed || t == Noticed || t == NoticeFailed || t == ServedEvent
 }
 
 func applyTransition(s *State, e Event) {
@@ -45,15 +77,16 @@ func applyTransition(s *State, e Event) {
 	switch e.Type {
 	case Created:
 		s.ID, s.Plan, s.PlanHash, s.Revision = e.Item, e.To, e.PlanHash, 1
-		s.Status, s.CreatedAt = Preflight, e.At
+		s.Format, s.Status, s.CreatedAt = StateFormat, Preflight, e.At
 	case Revised:
-		s.PlanHash, s.Revision = e.PlanHash, s.Revision+1
+		s.PlanHash, s.Revision, s.Revisions = e.PlanHash, s.Revision+1, s.Revisions+1
 		s.Blind = slices.DeleteFunc(slices.Clone(s.Blind), func(b Blind) bool { return !slices.Contains(e.Keep, b.Rule) })
 		void(s)
 		zeroBake(s)
 	case Started, Restarted:
 		s.Status, s.Attempt, s.Stage, s.Reached = Running, e.Attempt, e.Stage, e.Stage
 		s.AttemptAt, s.EvidenceAt, s.Reason, s.Overridden = e.At, e.At, "", nil
+		s.BegunHash, s.Revisions = s.PlanHash, 0
 		if e.Type == Started {
 			s.StartedAt = e.At
 		}
@@ -77,7 +110,7 @@ func applyTransition(s *State, e Event) {
 		s.Status, s.Reason, s.Hotfix, s.Waiting = Running, "", false, accountBake
 	case ReducedEvent:
 		s.Status, s.Reason, s.LoweredAt = Reduced, e.Reason, e.At
-		s.Hotfix, s.Redeployed = e.Exposure == 0, false
+		s.Hotfix, s.Redeployed = e.Exposure == 0 && e.Kind != kindRestored, false
 		void(s)
 		unsee(s)
 	case RolledBackEvent:
@@ -179,7 +212,7 @@ func applyObserved(s *State, e Event) {
 			s.Quality = append(s.Quality, e.Kind)
 		}
 	case Deployed:
-		s.Release, s.ReleaseAt, s.Redeployed = e.Item, e.At, true
+		s.Release, s.Commit, s.ReleaseAt, s.Redeployed = e.Item, e.To, e.At, true
 	}
 }
 

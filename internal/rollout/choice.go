@@ -16,7 +16,7 @@ type Choice struct {
 
 // verbs are all verbs of an existing rollout, in the order of buttons.
 var verbs = [...]Verb{Start, Approve, Accept, Confirm, Complete, Reopen, Promote, Pause, Resume, Reduce, Rollback,
-	Restart, Revise, Cancel, Finish, Deploy}
+	Restart, Revise, Cancel, Finish, Deploy, Revert}
 
 // Open says of every verb whether it is open now and what is missing. With
 // in.Command set, its role is the person who looks, and a right that the role
@@ -85,17 +85,29 @@ func (d *decision) missing(v Verb, person *Command) []string {
 		return d.restartMissing(0)
 	case Finish:
 		return d.finishMissing()
+	case Revert:
+		if person != nil && !d.mayRevert(person) {
+			return []string{"the role " + d.p.Actions.Revert.By}
+		}
 	}
 	return nil
 }
 
 func (d *decision) approveMissing(person *Command) []string {
-	_, roles, why := d.approvable("")
+	item := ""
+	if d.s.Status == RolledBack {
+		item = itemRestart // the only thing to approve there
+	}
+	item, roles, why := d.approvable(item)
 	switch {
 	case why != "":
 		return []string{why}
-	case marked(d.s.Approved, "", &d.s):
+	case marked(d.s.Approved, item, &d.s):
 		return []string{"approved already"}
+	case item != "":
+		if person != nil && !may(d.p, person, "approve") {
+			return []string{"a role that may approve (" + whoMay(d.p, "approve") + ")"}
+		}
 	case person != nil && !contains(roles, person.Role):
 		return []string{"the role " + strings.Join(roles, " or ")}
 	}

@@ -90,6 +90,8 @@ func (d *decision) do(c *Command) *Refusal {
 		return d.finish(c)
 	case Deploy:
 		return d.deployed(c)
+	case Revert:
+		return d.revert(c)
 	}
 	return refuse(Missing, "there is no command %q", c.Verb)
 }
@@ -186,6 +188,8 @@ func (d *decision) wrongState(v Verb) string {
 		return d.unless(s == Cleanup, "only a rollout in clean-up can be finished")
 	case Complete, Reopen, Revise, Deploy:
 		return d.unless(!ended, "the rollout has ended")
+	case Revert:
+		return d.revertible()
 	}
 	return ""
 }
@@ -216,7 +220,10 @@ func (d *decision) reduce(c *Command) *Refusal {
 	}
 	e := d.by(c, ReducedEvent)
 	e.Exposure = to
-	if to == 0 {
+	switch {
+	case to == 0 && c.Via == ViaRestore:
+		e.Kind = kindRestored
+	case to == 0:
 		e.Kind = "hotfix"
 		if e.Reason == "" {
 			e.Reason = "hotfix"
@@ -225,6 +232,14 @@ func (d *decision) reduce(c *Command) *Refusal {
 	d.emit(e)
 	return nil
 }
+
+// ViaRestore is Command.Via of the reduction to 0 % with which a restored
+// server begins: it is no hotfix, so that resume asks for no new release. No
+// door fills it in.
+const ViaRestore = "restore"
+
+// kindRestored is Event.Kind of such a reduction.
+const kindRestored = "restored"
 
 func (d *decision) deployed(c *Command) *Refusal {
 	if c.Release == "" && c.Commit == "" {
@@ -239,5 +254,6 @@ func (d *decision) deployed(c *Command) *Refusal {
 		e.Item = c.Commit
 	}
 	d.emit(e)
+	d.revertLive(c)
 	return nil
 }

@@ -62,6 +62,10 @@ type decision struct {
 	in     Input
 	now    time.Time // event time: never before the last event's
 	events []Event
+	trace  *trace // notes what is looked at, for Explain; nil otherwise
+	// away is what of the time since the last event nobody lived through: the
+	// process was down, or the clock was stepped ahead.
+	away time.Duration
 }
 
 func begin(p *plan.Plan, s State, in Input) decision {
@@ -69,7 +73,11 @@ func begin(p *plan.Plan, s State, in Input) decision {
 	if now.Before(s.At) {
 		now = s.At
 	}
-	return decision{p: p, s: s, in: in, now: now}
+	d := decision{p: p, s: s, in: in, now: now, away: now.Sub(s.At)}
+	if !in.Fresh {
+		d.away = max(0, d.away-max(0, in.Mono-s.Mono))
+	}
+	return d
 }
 
 func (d *decision) decide() *Refusal {
@@ -78,23 +86,31 @@ func (d *decision) decide() *Refusal {
 		_, again = d.s.Answered(c.ID)
 	}
 	if d.s.Status == "" {
-		return d.create(c)
+		r := d.create(c)
+		d.trace.command(c, r, true)
+		return r
 	}
 	seen, before := d.s.Version, d.place()
 	if d.in.Fresh && d.s.Status == Running {
 		d.settle() // the old process's monotonic time ends here, whatever follows
 	}
 	d.record()
+	d.clocks()
+	d.trace.lowering(d)
 	lowered := d.lower()
 	if again {
+		d.trace.answered(c)
 		return nil
 	}
 	if c != nil {
 		if lowered && c.Verb == Rollback && d.s.Status == RolledBack {
+			d.trace.answered(c)
 			return nil
 		}
 		saved, n := d.s, len(d.events)
-		if r := d.command(c, seen); r != nil {
+		r := d.command(c, seen)
+		d.trace.command(c, r, !lowered && d.place() != before)
+		if r != nil {
 			d.s, d.events = saved, d.events[:n] // whole or not at all
 			return r
 		}
@@ -106,6 +122,7 @@ func (d *decision) decide() *Refusal {
 	if d.unsettled() {
 		d.settle()
 	}
+	d.trace.rising(d)
 	d.rise()
 	return nil
 }
@@ -138,6 +155,9 @@ func (d *decision) emit(e Event) {
 }
 
 func (d *decision) append(e Event) {
+	if closes(e) {
+		e.Extra = d.measured()
+	}
 	e.Pos, e.At, e.Mono = d.s.Pos+1, d.now, d.in.Mono
 	d.s = Apply(d.s, e)
 	d.events = append(d.events, e)
@@ -171,7 +191,7 @@ func live(s Status) bool { return s == Running || s == Paused || s == Reduced ||
 // lower takes traffic back if a rule or the plan's word on silence says so.
 // It is the first thing a decision does, and reports whether it did it.
 func (d *decision) lower() bool {
-	if d.s.Exposure == 0 || !live(d.s.Status) {
+	if !d.guarded() {
 		return false
 	}
 	if v := d.metRollback(); v != nil {
@@ -180,24 +200,41 @@ func (d *decision) lower() bool {
 	if d.s.Status == Cleanup {
 		return false
 	}
-	data := d.in.Data
-	if data.NoData && d.p.Judge.NoData.Then == thenRollback && d.now.Sub(d.silence()) >= d.p.Judge.NoData.After {
+	if d.tooSilent() {
 		e := d.event(RolledBackEvent)
 		e.Exposure, e.Rule, e.Since = 0, ruleNoData, d.silence()
 		e.Reason = "no data for " + short(d.now.Sub(d.silence()))
 		d.emit(e)
+		d.trace.decides(lookSilence)
 		return true
 	}
-	for i := range d.in.Reduce {
-		v := &d.in.Reduce[i]
-		if v.Status == judge.Met && !v.Dry && !onBaseline(d.p.Reduce, i, v) && d.s.Exposure > d.p.Actions.ReduceTraffic {
-			e := d.event(ReducedEvent)
-			e.Exposure, e.Rule, e.Verdict, e.Reason = d.p.Actions.ReduceTraffic, v.Rule, own(v), why(v)
-			d.emit(e)
-			return true
-		}
+	if v := d.metReduce(); v != nil && d.s.Exposure > d.p.Actions.ReduceTraffic {
+		e := d.event(ReducedEvent)
+		e.Exposure, e.Rule, e.Verdict, e.Reason = d.p.Actions.ReduceTraffic, v.Rule, own(v), why(v)
+		d.emit(e)
+		d.trace.decides(lookReduce)
+		return true
 	}
 	return false
+}
+
+// guarded reports whether anybody is on new whom a rule may take back.
+func (d *decision) guarded() bool { return d.s.Exposure > 0 && live(d.s.Status) }
+
+// tooSilent reports whether the plan says that this silence rolls back.
+func (d *decision) tooSilent() bool {
+	return d.in.Data.NoData && d.p.Judge.NoData.Then == thenRollback && d.now.Sub(d.silence()) >= d.p.Judge.NoData.After
+}
+
+// metReduce is the first reduce rule that is met and may act, or nil.
+func (d *decision) metReduce() *judge.Verdict {
+	for i := range d.in.Reduce {
+		v := &d.in.Reduce[i]
+		if v.Status == judge.Met && !v.Dry && !onBaseline(d.p.Reduce, i, v) {
+			return v
+		}
+	}
+	return nil
 }
 
 // thenRollback is the plan's word that silence rolls back; ruleNoData its name in the journal.
@@ -211,17 +248,24 @@ const revertEvery = time.Hour
 
 func (d *decision) rollBack(v *judge.Verdict) bool {
 	if d.s.Irreversible {
-		if d.s.RevertAt.IsZero() || d.now.Sub(d.s.RevertAt) >= revertEvery {
+		if d.revertDue() {
 			e := d.event(RevertNeeded)
-			e.Rule, e.Verdict, e.Reason = v.Rule, own(v), v.Why
+			e.Rule, e.Verdict, e.Reason, e.To = v.Rule, own(v), v.Why, d.s.Commit
 			d.emit(e)
+			d.trace.decides(lookRollback)
 		}
 		return false
 	}
 	e := d.event(RolledBackEvent)
 	e.Exposure, e.Rule, e.Verdict, e.Reason = 0, v.Rule, own(v), why(v)
 	d.emit(e)
+	d.trace.decides(lookRollback)
 	return true
+}
+
+// revertDue reports whether a person is to be asked again to revert by hand.
+func (d *decision) revertDue() bool {
+	return d.s.RevertAt.IsZero() || d.now.Sub(d.s.RevertAt) >= revertEvery
 }
 
 // why is the verdict's sentence, or its rule where it has none.
@@ -271,19 +315,19 @@ func (d *decision) heldRule() int {
 // rise is the last part of a decision: one advance if no gate holds, else
 // the question to a person where the plan asks.
 func (d *decision) rise() {
-	if d.s.Status == Cleanup {
-		d.cleanUp()
-		return
-	}
 	if d.s.Status != Running {
+		d.trace.decides(lookStatus)
+		d.cleanUp()
 		return
 	}
 	g := d.first()
 	if g == open {
+		d.trace.decides(lookAdvance)
 		d.advance(d.event(Advanced))
 		d.cleanUp()
 		return
 	}
+	d.trace.decides(d.kind(g))
 	d.ask(g)
 }
 

@@ -45,6 +45,9 @@ const (
 	DataQuality      Type = "data_quality"
 	FlagSet          Type = "flag_set"
 	Deployed         Type = "deployed"
+	ServedEvent      Type = "served"
+	RevertBegun      Type = "revert_begun"
+	Reverted         Type = "reverted"
 	Noticed          Type = "notice"
 	NoticeFailed     Type = "notice_failed"
 )
@@ -81,7 +84,9 @@ type Event struct {
 	PlanHash   string          `json:"plan_hash,omitempty"`
 	Flag       string          `json:"flag,omitempty"`
 	To         string          `json:"to,omitempty"`
-	Extra      json.RawMessage `json:"extra,omitempty"`
+	Extra      json.RawMessage `json:"extra,omitempty"`  // rolled_back, advanced to the clean-up, finished, cancelled: the judge.Data of then
+	Show       []string        `json:"show,omitempty"`   // revert_begun: the commands as they were shown
+	Served     *Service        `json:"served,omitempty"` // served, reverted
 	// Account says where the time since the last event went; its parts sum
 	// to the difference of the two At. Keys as in State.Account.
 	Account map[string]time.Duration `json:"account,omitempty"`

@@ -9,67 +9,73 @@ import (
 	"serin/internal/plan"
 )
 
-// Input is everything a decision depends on besides plan and state.
+// Input is everything a decision depends on besides plan and state. It is
+// stored with the decision as JSON, but for the plan of a revision, which is
+// known by its hash.
 type Input struct {
-	Wall time.Time     // server wall time
-	Mono time.Duration // engine's monotonic time, restarts with the process
+	Wall time.Time     `json:"wall"` // server wall time
+	Mono time.Duration `json:"mono"` // engine's monotonic time, restarts with the process
 	// Fresh is true for the first input after a start of the process: Mono
 	// cannot be compared with the state's, the time between is Down unless
 	// telemetry was taken in.
-	Fresh bool
+	Fresh bool `json:"fresh,omitempty"`
 
-	Rollback []judge.Verdict // one per rule of plan.Rollback, in order; nil = not judged now
-	Reduce   []judge.Verdict
-	Proceed  []judge.Verdict // of the current stage
-	Checks   []judge.Verdict // of the current check entry
-	Data     judge.Data
-	Covered  time.Duration // covered time since the last baked event, at most
+	Rollback []judge.Verdict `json:"rollback,omitzero"` // one per rule of plan.Rollback, in order; nil = not judged now
+	Reduce   []judge.Verdict `json:"reduce,omitzero"`
+	Proceed  []judge.Verdict `json:"proceed,omitzero"` // of the current stage
+	Checks   []judge.Verdict `json:"checks,omitzero"`  // of the current check entry
+	Data     judge.Data      `json:"data"`
+	Covered  time.Duration   `json:"covered,omitempty"` // covered time since the last baked event, at most
 
 	// Facts that are verified outside: task id -> holds. A missing task has
 	// not been looked at.
-	Facts map[string]bool
+	Facts map[string]bool `json:"facts,omitempty"`
 	// LintErrors is how many errors the plan has on this server; a start needs 0.
-	LintErrors int
+	LintErrors int `json:"lint_errors,omitempty"`
+	// Clock is how long the ways back under way have taken.
+	Clock Clocks `json:"clock,omitzero"`
 
 	// Record is what other parts of the engine have to journal: incident_*,
 	// flag_set, notice and notice_failed. Their own fields are kept; place
 	// and time are filled in. Other types are left out.
-	Record []Event
+	Record []Event `json:"record,omitempty"`
 
-	Command *Command
+	Command *Command `json:"command,omitempty"`
 }
 
 // Command is what a person (or a scripted client) asks for.
 type Command struct {
-	ID     string // idempotency key; "" = none
-	Verb   Verb
-	By     string
-	Role   string   // the plan's role the person acts in; "" = operator
-	May    []string // what that role may do: start approve promote override accept resume restart revise
-	Via    string
-	Reason string
+	ID     string   `json:"id,omitempty"` // idempotency key; "" = none
+	Verb   Verb     `json:"verb"`
+	By     string   `json:"by,omitempty"`
+	Role   string   `json:"role,omitempty"` // the plan's role the person acts in; "" = operator
+	May    []string `json:"may,omitempty"`  // what that role may do: start approve promote override accept resume restart revise
+	Via    string   `json:"via,omitempty"`
+	Reason string   `json:"reason,omitempty"`
 	// Version is State.Version as last seen by the person; 0 = not told. A
 	// raising verb with another version than the newest is stale. Not told is
 	// refused for Via "web", where a page always knows it, and allowed for
 	// scripted clients. Lowering verbs, complete, reopen, cancel and deployed
 	// ignore it.
-	Version int64
-	To      string // stage name (promote, restart), or a task's choice
+	Version int64  `json:"version,omitempty"`
+	To      string `json:"to,omitempty"` // stage name (promote, restart), or a task's choice
 	// Percent is where reduce goes to. 0 is 0 % and a hotfix: whoever reads
 	// the command fills in the plan's own percentage when none was given.
-	Percent flag.Percent
-	Hotfix  bool // reduce to 0 % whatever Percent says
+	Percent flag.Percent `json:"percent,omitempty"`
+	Hotfix  bool         `json:"hotfix,omitempty"` // reduce to 0 % whatever Percent says
 	// Item is the id or text of complete, reopen and confirm ("" = the only
 	// open one), the rollout's id of create, and what is approved where that
 	// is no raise: "restart", or "revise" for a looser revision.
-	Item     string
-	Evidence string
-	Cause    string // restart
-	PlanHash string // revise
+	Item     string `json:"item,omitempty"`
+	Evidence string `json:"evidence,omitempty"`
+	Cause    string `json:"cause,omitempty"`     // restart
+	PlanHash string `json:"plan_hash,omitempty"` // revise
 	// Plan is the new plan of a revise; it is compared with the one in force.
-	Plan            *plan.Plan
-	Looser          bool
-	Release, Commit string // deployed
+	Plan    *plan.Plan `json:"-"`
+	Looser  bool       `json:"looser,omitempty"`
+	Release string     `json:"release,omitempty"` // deployed
+	Commit  string     `json:"commit,omitempty"`  // deployed
+	Done    bool       `json:"done,omitempty"`    // revert: it is live; else it begins
 }
 
 // Verb is a command's verb, the same word in button, CLI and API.
@@ -94,6 +100,7 @@ const (
 	Cancel   Verb = "cancel"
 	Finish   Verb = "finish"
 	Deploy   Verb = "deployed"
+	Revert   Verb = "revert"
 )
 
 // Lowers reports whether v can only lower traffic: it needs no version and no approval.

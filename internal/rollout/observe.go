@@ -24,11 +24,17 @@ func (d *decision) observe() {
 	d.verify()
 }
 
-// silence is when the silence began, at the latest now.
+// silence is when the silence began, at the latest now. One that is on record
+// keeps its beginning, unless a newer one has begun. Time that nobody
+// lived through is no silence: a downtime, and a step of the clock, count
+// neither towards a page nor towards the plan's rollback.
 func (d *decision) silence() time.Time {
 	since := d.in.Data.Since
-	if since.IsZero() {
-		since = d.s.NoDataSince
+	switch known := d.s.NoDataSince; {
+	case known.After(since):
+		since = known
+	case known.IsZero() && !since.IsZero():
+		since = since.Add(d.away)
 	}
 	if since.IsZero() || since.After(d.now) {
 		return d.now

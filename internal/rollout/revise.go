@@ -1,8 +1,10 @@
 package rollout
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"serin/internal/plan"
 )
@@ -13,18 +15,19 @@ func (d *decision) revise(c *Command) *Refusal {
 	if c.PlanHash == "" {
 		return refuse(Missing, "name the plan to revise to")
 	}
-	looser := c.Looser
+	looser, diff := c.Looser, plan.Diff{}
 	if c.Plan != nil {
-		if err := Revisable(d.p, c.Plan, d.s); err != nil {
-			return refuse(Barred, "%s", err)
+		if found := plan.Revise(d.p, c.Plan, Reached(d.s)); len(found) > 0 {
+			return refuse(Barred, "this rollout cannot take the plan: %s", found)
 		}
-		looser = looser || plan.Compare(d.p, c.Plan).Looser
+		diff = plan.Compare(d.p, c.Plan)
+		looser = looser || diff.Looser
 	}
 	if looser && !may(d.p, c, "approve") && !marked(d.s.Approved, itemRevise, &d.s) {
 		return refuse(Forbidden, "a looser plan needs an approval too (%s): ask for it first%s", whoMay(d.p, "approve"), acting(c))
 	}
 	e := d.by(c, Revised)
-	e.PlanHash, e.Looser = c.PlanHash, looser
+	e.PlanHash, e.Looser, e.Extra = c.PlanHash, looser, revision(diff)
 	for _, b := range d.s.Blind {
 		if c.Plan == nil || hasRule(c.Plan.Rollback, b.Rule) || hasRule(c.Plan.Reduce, b.Rule) {
 			e.Keep = append(e.Keep, b.Rule)
@@ -42,28 +45,65 @@ func hasRule(rules []*plan.Rule, text string) bool {
 	return slices.ContainsFunc(rules, func(r *plan.Rule) bool { return r.Text == text })
 }
 
-// Revisable says why next cannot replace old in a rollout in state s, or nil.
-// Flag key, salt and hashed attribute are fixed for the rollout's life, so that the
-// same users stay in; stages up to the current one are past, and the current
-// one keeps its traffic, since only a gate may raise it (lint E17).
-func Revisable(old, next *plan.Plan, s State) error {
-	switch {
-	case old.Name != next.Name:
-		return fmt.Errorf("the plan is called %q, not %q: put its name back", old.Name, next.Name)
-	case old.Flag.Key != next.Flag.Key || old.Flag.Salt != next.Flag.Salt || old.Flag.By != next.Flag.By:
-		return fmt.Errorf("flag key, salt and by are fixed for the rollout's life: put them back")
-	}
+// Reached is the index of the furthest stage of s's attempt, -1 before the
+// start: what plan.Revise takes as past.
+func Reached(s State) int {
 	if s.Attempt == 0 {
+		return -1
+	}
+	return s.Reached
+}
+
+// maxChanges is how many changes of a revision the journal keeps.
+const maxChanges = 100
+
+// Revision is what a revised event keeps of its differences to the plan before.
+type Revision struct {
+	Changes []plan.Change `json:"changes"`
+	More    int           `json:"more,omitempty"` // how many are left out
+}
+
+// RevisionOf returns what a revised event changed; of any other event, and of
+// one that does not say, nothing.
+func RevisionOf(e Event) Revision {
+	var r Revision
+	if e.Type != Revised || json.Unmarshal(e.Extra, &r) != nil {
+		return Revision{}
+	}
+	return r
+}
+
+func revision(d plan.Diff) json.RawMessage {
+	r := Revision{Changes: d.Changes[:min(len(d.Changes), maxChanges)]}
+	r.More = len(d.Changes) - len(r.Changes)
+	if len(r.Changes) == 0 {
 		return nil
 	}
-	if len(next.Stages) <= s.Reached {
-		return fmt.Errorf("stage %q is past: put line %d back", old.Stages[s.Reached].Name, old.Stages[s.Reached].Line)
+	text, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // strings and numbers alone
 	}
-	for i := 0; i <= s.Reached; i++ {
-		was, is := old.Stages[i], next.Stages[i]
-		if was.Name != is.Name || old.Exposure(i) != next.Exposure(i) {
-			return fmt.Errorf("stage %q is past: put line %d back", was.Name, is.Line)
-		}
-	}
-	return nil
+	return text
 }
+
+// maxTold is how many changes a title's text lists.
+const maxTold = 12
+
+// told puts a revision into words, a line for each change.
+func (r Revision) told(reason string) string {
+	var lines []string
+	if reason != "" {
+		lines = append(lines, reason)
+	}
+	for _, c := range r.Changes[:min(len(r.Changes), maxTold)] {
+		lines = append(lines, c.String())
+	}
+	if more := len(r.Changes) - maxTold + r.More; more > 0 && len(r.Changes) > maxTold {
+		lines = append(lines, fmt.Sprintf("and %d more changes", more))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// RevisionApproved reports whether somebody has approved a looser revision of
+// a rollout in state s, by: approve revise.
+func RevisionApproved(s State) bool { return marked(s.Approved, itemRevise, &s) }

@@ -21,12 +21,18 @@ const (
 	Cancelled  Status = "cancelled"
 )
 
-// State is everything that decisions depend on besides plan and input. It is
-// a value: Apply returns a new one and never changes the maps of the old. The
-// zero State is a rollout that has no event yet.
+// StateFormat is the newest form of State. It rises when Apply keeps more than
+// before: a stored state of an older form is made anew with Fold.
+const StateFormat = 1
+
+// State is everything that decisions depend on besides plan and input, and
+// all that the engine needs to go on after a restart. It is a value: Apply
+// returns a new one and never changes the maps of the old. The zero State is a
+// rollout that has no event yet.
 type State struct {
-	ID       string       `json:"id"`   // <plan>-<n>
-	Plan     string       `json:"plan"` // plan name
+	Format   int          `json:"format,omitempty"` // StateFormat when the journal was folded from its begin; 0 = before there was one
+	ID       string       `json:"id"`               // <plan>-<n>
+	Plan     string       `json:"plan"`             // plan name
 	PlanHash string       `json:"plan_hash"`
 	Revision int          `json:"revision"` // of the plan in this rollout, from 1
 	Status   Status       `json:"status"`
@@ -49,6 +55,7 @@ type State struct {
 	Hotfix       bool       `json:"hotfix,omitempty"`
 	Release      string     `json:"release,omitempty"` // last deployment reported or release seen
 	ReleaseAt    time.Time  `json:"release_at,omitzero"`
+	Commit       string     `json:"commit,omitempty"` // of that deployment; "" = not reported
 	NoDataSince  time.Time  `json:"no_data_since,omitzero"`
 	NoDataPaged  bool       `json:"no_data_paged,omitempty"`
 	Blind        []Blind    `json:"blind,omitempty"`
@@ -70,12 +77,25 @@ type State struct {
 	CleanupAt  time.Time `json:"cleanup_at,omitzero"`
 	RevertAt   time.Time `json:"revert_at,omitzero"` // last revert_needed
 
+	Lowering *Clock `json:"lowering,omitempty"` // the last lowering, until a client is served or traffic moves on
+	Revert   *Clock `json:"revert,omitempty"`   // the revert by hand that is under way
+
 	// Waiting is the accounting key of what the rollout has waited for since
 	// the last event while running: "bake" or "waiting:<main reason>".
 	Waiting    string   `json:"waiting,omitempty"`
 	WasRed     bool     `json:"was_red,omitempty"`    // a check of this stage was red: no early end of bake
 	Redeployed bool     `json:"redeployed,omitempty"` // a release came since the hotfix
 	Held       []string `json:"held,omitempty"`       // rules met against the baseline only, told once a stage
+
+	// Runs counts how often evidence began anew: at the start, at a restart,
+	// and at each resume from a reduction. Intervals are the times of constant
+	// exposure of the last run, the last one open.
+	Runs      int        `json:"runs,omitempty"`
+	Intervals []Interval `json:"intervals,omitempty"`
+	// BegunHash is the plan under which the attempt began, Revisions how often
+	// it was revised since: the budget for false rollbacks is divided by it.
+	BegunHash string `json:"begun_hash,omitempty"`
+	Revisions int    `json:"revisions,omitempty"`
 
 	At      time.Time     `json:"at,omitzero"` // time of the last event
 	Mono    time.Duration `json:"mono"`        // engine's monotonic time at the last event; meaningless after a restart
@@ -86,6 +106,14 @@ type State struct {
 	Account map[string]time.Duration `json:"account,omitempty"`
 	// Commands are the ids of recent commands, so that a repeated one is answered and not done again.
 	Commands []CommandID `json:"commands,omitempty"`
+}
+
+// Interval is a time of constant exposure in a run of evidence.
+type Interval struct {
+	Run      int          `json:"run"` // State.Runs when it began
+	Stage    int          `json:"stage"`
+	Exposure flag.Percent `json:"exposure"`
+	From     time.Time    `json:"from"`
 }
 
 // Mark is an approval, acceptance, confirmation or completion, bound to an attempt and a stage.

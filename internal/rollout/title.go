@@ -18,8 +18,10 @@ import (
 func Announce(e Event, before State) bool {
 	switch e.Type {
 	case Started, Advanced, PausedEvent, Resumed, ReducedEvent, RolledBackEvent, RevertNeeded, Restarted,
-		IrreversibleDone, Finished, CancelledEvent, Asked:
+		IrreversibleDone, Finished, CancelledEvent, Asked, RevertBegun, Reverted:
 		return true
+	case ServedEvent:
+		return e.Paged
 	case Checked:
 		return (len(e.Red) > 0) != (len(before.Red) > 0)
 	case NoData:
@@ -50,7 +52,7 @@ const (
 // ToWhom says whom the notice about e is for.
 func ToWhom(e Event) Audience {
 	switch e.Type {
-	case Checked, DataQuality:
+	case Checked, DataQuality, ServedEvent:
 		return Owner
 	case NoData, BlindEvent, RevertNeeded:
 		return Page
@@ -73,6 +75,10 @@ func Title(p *plan.Plan, e Event) (title, text string) {
 		return titleMoved(p, e)
 	case Completed, Reopened, Approved, Confirmed, Accepted, IrreversibleDone:
 		return titleMark(p, e)
+	case ServedEvent:
+		return titleServed(e)
+	case RevertBegun, Reverted:
+		return titleReverting(e)
 	}
 	return titleObserved(e)
 }
@@ -91,10 +97,13 @@ func titleJudged(p *plan.Plan, e Event) (string, string) {
 		return "decision needed: " + strings.Join(e.Red, ", "), whys(e.Verdicts)
 	case RevertNeeded:
 		return "revert by hand, the old code is gone: " + cause(p, e),
-			strings.Join(append([]string{e.Reason}, p.Actions.Revert.Show...), "\n")
+			strings.Join(append([]string{e.Reason}, fillIn(p.Actions.Revert.Show, e.To)...), "\n")
 	case ReducedEvent:
 		what := "reduced to " + percent(e.Exposure)
-		if e.Exposure == 0 {
+		switch {
+		case e.Kind == kindRestored:
+			what = "taken down to 0 %"
+		case e.Exposure == 0:
 			what = "hotfix: flag off"
 		}
 		return byOrCause(p, e, what)
@@ -182,7 +191,11 @@ func titleMoved(p *plan.Plan, e Event) (string, string) {
 	case Created:
 		return by("created "+e.Item, e), e.Reason
 	case Revised:
-		return by("plan revised", e), e.Reason
+		what := "plan revised"
+		if e.Looser {
+			what += ", looser"
+		}
+		return by(what, e), RevisionOf(e).told(e.Reason)
 	case Started:
 		return by("started: "+at, e), e.Reason
 	case Restarted:

@@ -35,10 +35,14 @@ type truth struct {
 	revertAt     time.Time
 	last         time.Time
 	parts        map[Status]time.Duration
+	lowering     int64 // position of the last fall of exposure, while traffic stays there
+	reverting    int64 // of the revert under way
+	served       map[int64]bool
+	late         map[int64]bool
 }
 
 func (t *truth) reset() {
-	*t = truth{incidents: map[string]bool{}, parts: map[Status]time.Duration{}, preflight: map[string]bool{}}
+	*t = truth{served: map[int64]bool{}, late: map[int64]bool{}, incidents: map[string]bool{}, parts: map[Status]time.Duration{}, preflight: map[string]bool{}}
 	t.enter()
 	t.checked, t.tasks = map[string]bool{}, map[string]bool{}
 }
@@ -85,6 +89,9 @@ func (w *walk) check(before State, in Input, events []Event, refusal *Refusal) e
 			w.s = Apply(b, e)
 		}
 		w.journal = append(w.journal, e)
+		if err := w.truth.checkClock(b, e); err != nil {
+			return fmt.Errorf("%s at %d: %w", e.Type, e.Pos, err)
+		}
 		w.observe(e)
 		if err := w.publish(b, e); err != nil {
 			return err
@@ -290,7 +297,17 @@ func (w *walk) checkSilence(before State, in Input, now time.Time) error {
 		return nil
 	}
 	lowers := slices.Contains([]Status{Running, Paused, Reduced}, before.Status) && before.Exposure > 0 && w.p.Judge.NoData.Then == "rollback"
-	if lowers && now.Sub(in.Data.Since) >= time.Hour {
+	since := in.Data.Since
+	if before.NoDataSince.After(since) {
+		since = before.NoDataSince // on record: the time away was no silence
+	} else if before.NoDataSince.IsZero() {
+		lived := max(0, in.Mono-before.Mono)
+		if in.Fresh {
+			lived = 0
+		}
+		since = since.Add(max(0, now.Sub(before.At)-lived))
+	}
+	if lowers && now.Sub(since) >= time.Hour {
 		return fmt.Errorf("then: rollback was not done in %s", before.Status)
 	}
 	if w.s.Status == Running && before.Status == Running && before.Stage == w.s.Stage && w.s.Revision == before.Revision {

@@ -182,6 +182,33 @@ var faults = []fault{
 		}
 		return Apply(b, e)
 	}},
+	{name: "told of a late service twice", apply: func(b State, e Event) State {
+		s := Apply(b, e)
+		if s.Lowering != nil && e.Type == ServedEvent {
+			s.Lowering = &Clock{Action: s.Lowering.Action, Pos: s.Lowering.Pos, At: s.Lowering.At}
+		}
+		return s
+	}},
+	{name: "served twice", apply: func(b State, e Event) State {
+		s := Apply(b, e)
+		if e.Type == ServedEvent && e.Served.Evaluated > 0 {
+			s.Lowering = b.Lowering
+		}
+		return s
+	}},
+	{name: "revert moves traffic", events: func(events []Event) []Event {
+		for i := range events {
+			if events[i].Type == RevertBegun {
+				events[i].Exposure += 1000
+			}
+		}
+		return events
+	}},
+	{name: "revert by any role", tamper: func(p *plan.Plan, s State, in Input) (*plan.Plan, State, Input) {
+		c := *p
+		c.Actions.Revert.By = ""
+		return &c, s, in
+	}},
 }
 
 // TestWalkCatches puts each fault in and wants the walk to fail.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ stages:
   - { stage: d, like: a, traffic: 100%%, confirm: [it works] }
 rollback: [p1 > 5 over 1h, errors > 9 over 1h]
 reduce: [lcp > 9s over 1h]
-actions: { reduce: { traffic: 5%% }, restart: { from: b, after: 2h, needs: [cause, approval] } }
+actions: { reduce: { traffic: 5%%, within: 15m }, revert: { show: [git revert $commit], within: 2m, by: mate }, restart: { from: b, after: 2h, needs: [cause, approval] } }
 cleanup:
   owner: lead
   tasks:
@@ -81,7 +82,8 @@ func TestWalk(t *testing.T) {
 	}
 	for _, want := range []Type{Revised, Completed, Started, Baked, Checked, Approved, Confirmed, Accepted, Asked,
 		Advanced, PausedEvent, Resumed, ReducedEvent, RolledBackEvent, RevertNeeded, Restarted, IrreversibleDone, Finished,
-		CancelledEvent, NoData, DataBack, BlindEvent, Sighted, DataQuality, Deployed, IncidentOpened, IncidentResolved} {
+		CancelledEvent, NoData, DataBack, BlindEvent, Sighted, DataQuality, Deployed, IncidentOpened, IncidentResolved,
+		ServedEvent, RevertBegun, Reverted} {
 		if seen[want] == 0 {
 			t.Errorf("the walk never saw %s", want)
 		}
@@ -198,6 +200,7 @@ func (w *walk) input() (Input, time.Duration) {
 	in.Wall, in.Mono, in.Covered = w.wall, w.mono, w.covered
 	w.verdicts(&in)
 	w.incidents(&in)
+	w.laps(&in)
 	in.Command = w.command()
 	return in, dt
 }
@@ -273,6 +276,21 @@ func (w *walk) incidents(in *Input) {
 	}
 }
 
+// laps measures the ways back under way, and now and then what is over.
+func (w *walk) laps(in *Input) {
+	lap := func(c *Clock) Lap {
+		l := Lap{Pos: int64(w.r.IntN(50)), Passed: time.Duration(w.r.IntN(20)) * time.Minute}
+		if c != nil && w.chance(90) {
+			l.Pos = c.Pos
+		}
+		if w.chance(30) {
+			l.Published, l.Evaluated = time.Millisecond, 1+l.Passed
+		}
+		return l
+	}
+	in.Clock = Clocks{Lowering: lap(w.s.Lowering), Revert: lap(w.s.Revert)}
+}
+
 func (w *walk) command() *Command {
 	if w.chance(35) {
 		return nil
@@ -323,6 +341,11 @@ func (w *walk) command() *Command {
 		}
 	case Deploy:
 		c.Release = "r" + strconv.Itoa(w.nextID)
+		if w.chance(50) {
+			c.Commit = "abc" + strconv.Itoa(w.r.IntN(3))
+		}
+	case Revert:
+		c.Done = w.chance(50)
 	case Revise:
 		c.PlanHash = "h" + strconv.Itoa(w.nextID)
 		if w.chance(70) {
@@ -380,6 +403,9 @@ func (w *walk) step(in Input, dt time.Duration) error {
 		if err := w.pure(in, events); err != nil {
 			return err
 		}
+		if err := w.explained(in, events, refusal); err != nil {
+			return err
+		}
 	}
 	if err := w.check(before, in, events, refusal); err != nil {
 		return err
@@ -412,12 +438,29 @@ func (w *walk) crash() error {
 	if w.fault.apply != nil {
 		return nil
 	}
-	var s State
-	for _, e := range w.journal {
-		s = Apply(s, e)
-	}
-	if !reflect.DeepEqual(s, w.s) {
+	if s := Fold(w.journal); !reflect.DeepEqual(s, w.s) {
 		return fmt.Errorf("I7: the journal folds to another state")
+	}
+	return w.evidenceRuns()
+}
+
+// evidenceRuns reads runs and intervals off the journal in a way of its own:
+// a run begins with each raise from no evidence, an interval with each change.
+func (w *walk) evidenceRuns() error {
+	runs, want := 0, []Interval{}
+	var was Event
+	for _, e := range w.journal {
+		began := e.Type == Started || e.Type == Restarted || e.Type == Resumed && e.Exposure > was.Exposure
+		if began {
+			runs, want = runs+1, want[:0]
+		}
+		if e.Attempt > 0 && (began || e.Stage != was.Stage || e.Exposure != was.Exposure) {
+			want = append(want, Interval{Run: runs, Stage: e.Stage, Exposure: e.Exposure, From: e.At})
+		}
+		was = e
+	}
+	if w.s.Runs != runs || !slices.Equal(w.s.Intervals, want) {
+		return fmt.Errorf("runs %d with %v, the journal says %d with %v", w.s.Runs, w.s.Intervals, runs, want)
 	}
 	return nil
 }
