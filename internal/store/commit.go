@@ -25,6 +25,9 @@ func (c Commit) Validate() error {
 	if c.Expect < 0 {
 		return fmt.Errorf("%w: commit %s: expected position %d is negative", ErrInvalid, c.State.ID, c.Expect)
 	}
+	if len(c.Input) > 0 && len(c.Events) == 0 {
+		return fmt.Errorf("%w: commit %s: an input without an event", ErrInvalid, c.State.ID)
+	}
 	for i, e := range c.Events {
 		if want := c.Expect + int64(i) + 1; e.Pos != want {
 			return fmt.Errorf("%w: commit %s: event %d has position %d, want %d", ErrInvalid, c.State.ID, i, e.Pos, want)

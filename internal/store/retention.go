@@ -9,8 +9,8 @@ import (
 // the server calls it now and then.
 type Retention interface {
 	// Prune removes, as of before: error samples and event hashes that came
-	// earlier, cells and user rows of rollouts that were over by then,
-	// settled notices and expired sessions. Journals, flags, plans, issues and
+	// earlier, cells, user rows and inputs of decisions of rollouts that were
+	// over by then, settled notices and expired sessions. Journals, flags, plans, issues and
 	// audit entries stay. It works in small transactions, so that telemetry
 	// is taken in meanwhile.
 	Prune(ctx context.Context, before time.Time) (Pruned, error)
@@ -22,5 +22,5 @@ type Retention interface {
 // Pruned counts the rows that Prune removed. Seen counts stored groups of
 // hashes, not single hashes.
 type Pruned struct {
-	Cells, Users, Samples, Seen, Notices, Sessions int64
+	Cells, Users, Inputs, Samples, Seen, Notices, Sessions int64
 }

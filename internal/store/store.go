@@ -35,6 +35,7 @@ type Store interface {
 	Issues
 	Outbox
 	Access
+	People
 	Audit
 	// Check reports whether the store can write; nil = it can.
 	Check(ctx context.Context) error
@@ -53,6 +54,15 @@ type Rollouts interface {
 	State(ctx context.Context, id string) (rollout.State, error)
 	// Journal returns the events after position after, oldest first, at most limit (0 = all).
 	Journal(ctx context.Context, id string, after int64, limit int) ([]rollout.Event, error)
+	// Decision returns the decision that wrote position pos, with its input,
+	// or ErrNotFound where no input was stored with it.
+	Decision(ctx context.Context, id string, pos int64) (Decision, error)
+}
+
+// Decision is what was stored of one decision beside its journal events.
+type Decision struct {
+	First, Last int64  // positions of its events
+	Input       []byte // as Commit.Input
 }
 
 // Commit is one decision: journal, state, flag and notices in one transaction.
@@ -65,6 +75,9 @@ type Commit struct {
 	Audit   []AuditEntry
 	// Plan, when set, is stored with the rollout as its plan from now on.
 	Plan []byte
+	// Input, when set, is what the decision rested on, in the controller's own
+	// form; it is kept for Decision and needs at least one event.
+	Input []byte
 	// Lowers says that the decision takes traffic down. An adapter may keep
 	// room in reserve for it, so that a full disk does not stand in its way.
 	Lowers bool
@@ -101,6 +114,8 @@ type Plans interface {
 	PlanSource(ctx context.Context, hash string) ([]byte, error)
 	// PlanNames lists the latest version of each plan.
 	PlanNames(ctx context.Context) ([]PlanVersion, error)
+	// PlanVersions lists every version of a plan, highest number first; none for a plan that is not known.
+	PlanVersions(ctx context.Context, name string) ([]PlanVersion, error)
 }
 
 // PlanVersion is one stored version of a plan.
@@ -299,6 +314,8 @@ type Session struct {
 	Person    string
 	Role      string
 	Scopes    []string
+	Address   string // network address of the sign-in
+	Agent     string // User-Agent of the sign-in
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }

@@ -155,3 +155,12 @@ func (s *Store) PlanNames(ctx context.Context) (out []store.PlanVersion, err err
 	})
 	return out, err
 }
+
+// PlanVersions implements store.Plans.
+func (s *Store) PlanVersions(ctx context.Context, name string) (out []store.PlanVersion, err error) {
+	err = s.read(ctx, func() error {
+		out = slices.SortedFunc(maps.Values(s.plans[name]), func(a, b store.PlanVersion) int { return b.Number - a.Number })
+		return nil
+	})
+	return out, err
+}

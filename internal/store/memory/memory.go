@@ -52,13 +52,15 @@ type Store struct {
 	tokens   map[string]store.Token
 	tokenIDs []string // in the order of creation
 	sessions map[string]store.Session
+	persons  map[string]store.Person
 	settings map[string]string
 	audit    []store.AuditEntry
 }
 
 type journal struct {
-	state  rollout.State
-	events []rollout.Event
+	state     rollout.State
+	events    []rollout.Event
+	decisions []store.Decision // by rising position
 }
 
 var _ store.Store = (*Store)(nil)
@@ -84,7 +86,7 @@ func New() *Store {
 		issues:   map[string]store.Issue{},
 		byID:     map[string]*store.Outgoing{},
 		tokens:   map[string]store.Token{},
-		sessions: map[string]store.Session{},
+		sessions: map[string]store.Session{}, persons: map[string]store.Person{},
 		settings: map[string]string{},
 	}
 }

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"serin/internal/rollout"
 	"serin/internal/store"
@@ -40,6 +41,9 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) error {
 			s.order = append(s.order, c.State.ID)
 		}
 		j.state, j.events = state, append(j.events, events...)
+		if len(c.Input) > 0 {
+			j.decisions = append(j.decisions, store.Decision{First: c.Expect + 1, Last: c.State.Pos, Input: slices.Clone(c.Input)})
+		}
 		if flag != nil {
 			s.putFlag(*flag)
 		}
@@ -112,4 +116,23 @@ func (s *Store) Journal(ctx context.Context, id string, after int64, limit int) 
 		return err
 	})
 	return out, err
+}
+
+// Decision implements store.Rollouts.
+func (s *Store) Decision(ctx context.Context, id string, pos int64) (d store.Decision, err error) {
+	err = s.read(ctx, func() error {
+		if j := s.rollouts[id]; j != nil {
+			for _, d = range j.decisions {
+				if d.First <= pos && pos <= d.Last {
+					d.Input = slices.Clone(d.Input)
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("input of %s at %d: %w", id, pos, store.ErrNotFound)
+	})
+	if err != nil {
+		d = store.Decision{}
+	}
+	return d, err
 }

@@ -204,8 +204,19 @@ func (s *Store) PlanSource(ctx context.Context, hash string) (source []byte, err
 }
 
 // PlanNames implements store.Plans.
-func (s *Store) PlanNames(ctx context.Context) (out []store.PlanVersion, err error) {
-	err = s.rows(ctx, "read plans", func(r *sql.Rows) error {
+func (s *Store) PlanNames(ctx context.Context) ([]store.PlanVersion, error) {
+	return s.planVersions(ctx, "read plans", "SELECT name, hash, number, at FROM plan WHERE latest = 1 ORDER BY name")
+}
+
+// PlanVersions implements store.Plans.
+func (s *Store) PlanVersions(ctx context.Context, name string) ([]store.PlanVersion, error) {
+	return s.planVersions(ctx, "read versions of plan "+name,
+		"SELECT name, hash, number, at FROM plan WHERE name = ? ORDER BY number DESC", name)
+}
+
+// planVersions reads rows of name, hash, number and time.
+func (s *Store) planVersions(ctx context.Context, what, query string, args ...any) (out []store.PlanVersion, err error) {
+	err = s.rows(ctx, what, func(r *sql.Rows) error {
 		var (
 			v  store.PlanVersion
 			at int64
@@ -214,6 +225,6 @@ func (s *Store) PlanNames(ctx context.Context) (out []store.PlanVersion, err err
 		v.At = instant(at)
 		out = append(out, v)
 		return err
-	}, "SELECT name, hash, number, at FROM plan WHERE latest = 1 ORDER BY name")
+	}, query, args...)
 	return out, err
 }

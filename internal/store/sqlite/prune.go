@@ -26,6 +26,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (store.Pruned, erro
 			SELECT rollout, minute, metric, grp, attempt, interval FROM cell WHERE rollout IN (` + overBefore + `) LIMIT ?2)`},
 		{&out.Users, `DELETE FROM user_row WHERE (rollout, metric, user) IN (
 			SELECT rollout, metric, user FROM user_row WHERE rollout IN (` + overBefore + `) LIMIT ?2)`},
+		{&out.Inputs, `DELETE FROM decision WHERE (rollout, last) IN (
+			SELECT rollout, last FROM decision WHERE rollout IN (` + overBefore + `) LIMIT ?2)`},
 		{&out.Samples, "DELETE FROM sample WHERE seq IN (SELECT seq FROM sample WHERE received < ?1 LIMIT ?2)"},
 		{&out.Notices, `DELETE FROM notice WHERE seq IN (
 			SELECT seq FROM notice WHERE at < ?1 AND (delivered > 0 OR dead > 0) LIMIT ?2)`},

@@ -36,6 +36,12 @@ func (s *Store) commit(ctx context.Context, c store.Commit) error {
 		if err := putEvents(ctx, tx, c.State.ID, c.Events); err != nil {
 			return err
 		}
+		if len(c.Input) > 0 {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO decision (rollout, last, first, input) VALUES (?, ?, ?, ?)",
+				c.State.ID, c.State.Pos, c.Expect+1, c.Input); err != nil {
+				return err
+			}
+		}
 		if c.Flag != nil {
 			if err := commitFlag(ctx, tx, *c.Flag, c.State.ID); err != nil {
 				return err
@@ -115,6 +121,13 @@ func (s *Store) Journal(ctx context.Context, id string, after int64, limit int) 
 		return scanJSON(r, &out[len(out)-1])
 	}, "SELECT event FROM journal WHERE rollout = ? AND pos > ? ORDER BY pos LIMIT ?", id, after, all(limit))
 	return out, err
+}
+
+// Decision implements store.Rollouts.
+func (s *Store) Decision(ctx context.Context, id string, pos int64) (d store.Decision, err error) {
+	err = s.row(ctx, fmt.Sprintf("input of %s at %d", id, pos), []any{&d.First, &d.Last, &d.Input},
+		"SELECT first, last, input FROM (SELECT * FROM decision WHERE rollout = ?1 AND last >= ?2 ORDER BY last LIMIT 1) WHERE first <= ?2", id, pos)
+	return d, err
 }
 
 // scanJSON decodes a row of one JSON column into v.

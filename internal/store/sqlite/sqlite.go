@@ -193,6 +193,11 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("the database was written by a newer serin (schema %d, this program knows %d): "+
 			"start that version, or restore the backup made before the upgrade", current, target)
 	}
+	if current > 0 && current < target {
+		if err := s.keep(ctx, current); err != nil {
+			return err
+		}
+	}
 	done, err := p.Up(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate from schema %d to %d: %w", current, target, err)
@@ -200,6 +205,21 @@ func (s *Store) migrate(ctx context.Context) error {
 	if len(done) > 0 {
 		s.log.InfoContext(ctx, "database migrated", "path", s.path, "from", current, "to", target)
 	}
+	return nil
+}
+
+// keep backs the database up before its tables are changed, beside it and
+// named after the schema that it has. One that is there already is of a
+// migration that was interrupted: the tables are as they were then.
+func (s *Store) keep(ctx context.Context, schema int64) error {
+	out := filepath.Join(filepath.Dir(s.path), fmt.Sprintf("before-upgrade-from-%d.db", schema))
+	if _, err := os.Stat(out); err == nil {
+		return nil
+	}
+	if err := copyTo(ctx, s.writer, out, time.Now()); err != nil {
+		return fmt.Errorf("back up before migrating: %w", err)
+	}
+	s.log.InfoContext(ctx, "database backed up before the migration", "backup", out)
 	return nil
 }
 

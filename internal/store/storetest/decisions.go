@@ -91,6 +91,43 @@ func testCommitRefused(t *testing.T, s store.Store) {
 	}
 }
 
+// testDecisions checks that an input is found by every position of its
+// decision, and by no other.
+func testDecisions(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	for _, c := range []struct {
+		expect int64
+		n      int
+		input  string
+	}{{0, 2, "first"}, {2, 1, ""}, {3, 3, "second"}} {
+		commit := commitOf("demo-1", c.expect, c.n)
+		commit.Input = []byte(c.input)
+		must(t, s.Commit(ctx, commit))
+		clear(commit.Input) // the store keeps its own
+	}
+	first, second := store.Decision{First: 1, Last: 2, Input: []byte("first")}, store.Decision{First: 4, Last: 6, Input: []byte("second")}
+	for pos, want := range map[int64]store.Decision{1: first, 2: first, 4: second, 5: second, 6: second} {
+		got, err := s.Decision(ctx, "demo-1", pos)
+		must(t, err)
+		same(t, fmt.Sprintf("decision at %d", pos), got, want)
+	}
+	for _, pos := range []int64{0, 3, 7} {
+		_, err := s.Decision(ctx, "demo-1", pos)
+		wantErr(t, err, store.ErrNotFound)
+	}
+	_, err := s.Decision(ctx, "nobody-1", 1)
+	wantErr(t, err, store.ErrNotFound)
+	stale := commitOf("demo-1", 0, 1)
+	stale.Input = []byte("stale")
+	wantErr(t, s.Commit(ctx, stale), store.ErrConflict)
+	got, err := s.Decision(ctx, "demo-1", 1)
+	must(t, err)
+	same(t, "decision after a conflict", got, first)
+	none := commitOf("demo-1", 6, 0)
+	none.Input = []byte("of nothing")
+	wantErr(t, s.Commit(ctx, none), store.ErrInvalid)
+}
+
 // testCommitRace lets many writers commit the same position: one wins each time.
 func testCommitRace(t *testing.T, s store.Store) {
 	const writers = 8
@@ -231,6 +268,15 @@ func testPlans(t *testing.T, s store.Store) {
 	latest("two", 2)
 	put("one", 1) // going back: the first version is the latest again
 	latest("one", 1)
+	versions, err := s.PlanVersions(ctx, "demo")
+	must(t, err)
+	same(t, "versions, newest first", versions, []store.PlanVersion{
+		{Name: "demo", Hash: store.SourceHash([]byte("two")), Number: 2, At: start},
+		{Name: "demo", Hash: store.SourceHash([]byte("one")), Number: 1, At: start},
+	})
+	none, err := s.PlanVersions(ctx, "other")
+	must(t, err)
+	same(t, "versions of an unknown plan", len(none), 0)
 	source, err := s.PlanSource(ctx, store.SourceHash([]byte("two")))
 	must(t, err)
 	same(t, "source", string(source), "two")

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"commit", testCommit},
 		{"commit refused", testCommitRefused},
 		{"commit race", testCommitRace},
+		{"decisions", testDecisions},
 		{"flag fence", testFlagFence},
 		{"copies", testCopies},
 		{"flags", testFlags},
@@ -49,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"outbox", testOutbox},
 		{"tokens", testTokens},
 		{"sessions and settings", testSessionsSettings},
+		{"people", testPeople},
 		{"audit", testAudit},
 		{"cancelled", testCancelled},
 		{"callback", testCallback},
@@ -86,7 +88,7 @@ func fill(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	c := commitOf("demo-1", 0, 2)
 	c.Plan, c.Audit = []byte("plan: demo\n"), []store.AuditEntry{auditOf("start", "rollout demo-1")}
-	c.Flag = recordOf("bench", "demo-1", 2)
+	c.Flag, c.Input = recordOf("bench", "demo-1", 2), []byte("input")
 	c.Notices = []notify.Notice{noticeOf("demo-1/2/team", start)}
 	must(t, s.Commit(ctx, c))
 	_, err := s.PutFlag(ctx, *recordOf("other", "", 0), 0, auditOf("put", "flag other"))
@@ -112,6 +114,8 @@ func dump(t *testing.T, s store.Store) map[string]any {
 	put("states", states, err)
 	journal, err := s.Journal(ctx, "demo-1", 0, 0)
 	put("journal", journal, err)
+	decision, err := s.Decision(ctx, "demo-1", 1)
+	put("decision", decision, err)
 	flags, revision, err := s.Flags(ctx)
 	put("flags", flags, err)
 	out["revision"] = revision
