@@ -74,6 +74,7 @@ const (
 // Store is what Auth needs of the store.
 type Store interface {
 	store.Access
+	store.People
 	store.Audit
 }
 
@@ -102,6 +103,10 @@ type Auth struct {
 	loading sync.Mutex // held while keys is renewed
 	keys    atomic.Pointer[keyring]
 	lock    lockout
+	people  sync.Mutex // held while a person is changed
+	hasher  hasher
+	guesses lockout // of a person's password from one network
+	floods  lockout // of a person's password from everywhere
 }
 
 // defaultSessionTTL is how long a person stays signed in.
@@ -109,7 +114,9 @@ const defaultSessionTTL = 7 * 24 * time.Hour
 
 // New returns an Auth.
 func New(o Options) *Auth {
-	a := &Auth{store: o.Store, now: o.Now, log: o.Logger, ttl: o.SessionTTL, hook: o.OnSignIn}
+	a := &Auth{store: o.Store, now: o.Now, log: o.Logger, ttl: o.SessionTTL, hook: o.OnSignIn, hasher: newHasher()}
+	a.guesses.after, a.guesses.window = guessesHere, guessWindow
+	a.floods.after, a.floods.window = guessesAll, guessWindow
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -127,12 +134,15 @@ func New(o Options) *Auth {
 
 // Principal is who a caller is. The zero value may do nothing.
 type Principal struct {
-	ID     string // token id; "" for a session
+	ID     string // token's or session's
 	Name   string // for journals: the person, else the token's name
 	Kind   string // "token" or "session"
 	Scopes []string
 	Role   string // plan role; "" = operator
 	Person string // "" for a machine
+	// Handles are the names that plans know a person by, their own included.
+	Handles  []string
+	Projects []string // empty = all
 }
 
 // Can reports whether p holds scope or one that contains it.
@@ -168,6 +178,25 @@ func Address(ctx context.Context) string {
 	return s
 }
 
+type agentKey struct{}
+
+// maxAgent bounds what is kept of a User-Agent.
+const maxAgent = 200
+
+// WithAgent returns a context that carries the caller's User-Agent, for the
+// list of open sessions.
+func WithAgent(ctx context.Context, agent string) context.Context {
+	if len(agent) > maxAgent {
+		agent = strings.ToValidUTF8(agent[:maxAgent], "")
+	}
+	return context.WithValue(ctx, agentKey{}, agent)
+}
+
+func agent(ctx context.Context) string {
+	s, _ := ctx.Value(agentKey{}).(string)
+	return s
+}
+
 // Bearer returns the token of an Authorization header (RFC 6750, section
 // 2.1), "" if it holds none. The scheme's case does not matter.
 func Bearer(header string) string {
@@ -188,8 +217,40 @@ func (a *Auth) Token(ctx context.Context, bearer string) (Principal, error) {
 	p := Principal{ID: t.ID, Name: t.Name, Kind: kindToken, Scopes: t.Scopes, Role: t.Role, Person: t.Person}
 	if p.Person != "" {
 		p.Name = p.Person
+		return a.asPerson(ctx, p)
 	}
 	return p, nil
+}
+
+// asPerson narrows a token made for somebody to what they may do now, and
+// gives it the names that plans know them by. Somebody without an account is
+// only a name.
+func (a *Auth) asPerson(ctx context.Context, p Principal) (Principal, error) {
+	account, err := a.store.Person(ctx, p.Person)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return p, nil
+	case err != nil:
+		return Principal{}, fmt.Errorf("look up person: %w", err)
+	case account.Disabled:
+		return Principal{}, ErrUnauthenticated
+	}
+	p.Projects, p.Handles = account.Projects, append([]string{account.Name}, account.Handles...)
+	if most := scopesOf(account.Role); !(Principal{Scopes: most}).Can(highest(p.Scopes)) {
+		p.Scopes = most
+	}
+	return p, nil
+}
+
+// highest is the scope that contains the others.
+func highest(scopes []string) Scope {
+	var top Scope
+	for _, s := range scopes {
+		if ranks[Scope(s)] > ranks[top] {
+			top = Scope(s)
+		}
+	}
+	return top
 }
 
 // secret returns the token with this secret and kind. A right one is never

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -28,6 +29,8 @@ func (e *LockedError) Error() string {
 type lockout struct {
 	mu        sync.Mutex // guards addresses
 	addresses map[string]tries
+	after     int           // 0 = lockAfter
+	window    time.Duration // 0 = lockWindow
 }
 
 type tries struct {
@@ -40,7 +43,7 @@ func (l *lockout) check(address string, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.addresses[network(address)]
-	if t.n < lockAfter || !now.Before(t.until) {
+	if t.n < cmp.Or(l.after, lockAfter) || !now.Before(t.until) {
 		return nil
 	}
 	return &LockedError{After: t.until.Sub(now)}
@@ -56,7 +59,7 @@ func (l *lockout) fail(address string, now time.Time) {
 	key := network(address)
 	t := l.addresses[key]
 	if !now.Before(t.until) {
-		t = tries{until: now.Add(lockWindow)}
+		t = tries{until: now.Add(cmp.Or(l.window, lockWindow))}
 	}
 	t.n++
 	if l.addresses == nil {

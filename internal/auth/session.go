@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"serin/internal/store"
 )
@@ -22,13 +23,13 @@ func (a *Auth) SignIn(ctx context.Context, link string) (cookie string, p Princi
 	if err != nil {
 		return "", p, err
 	}
-	cookie = randomHex(secretBytes)
-	now := a.now().UTC()
-	v := store.Session{Hash: hashOf(cookie), Person: t.Person, Role: t.Role, Scopes: t.Scopes, CreatedAt: now, ExpiresAt: now.Add(a.ttl)}
-	if err := a.store.PutSession(ctx, v); err != nil {
+	cookie, v, err := a.openSession(ctx, t.Person, t.Role, t.Scopes)
+	if err != nil {
 		return "", p, fmt.Errorf("sign in: %w", err)
 	}
-	p = principalOf(v)
+	if p, err = a.principalOf(ctx, v); err != nil {
+		return "", Principal{}, errors.Join(err, a.store.DeleteSession(context.WithoutCancel(ctx), v.Hash))
+	}
 	// Deleting the link is the one step that only one caller can do.
 	if err := a.store.DeleteToken(ctx, t.ID, a.entry(ctx, p, "sign in", "person "+t.Person, nil)); err != nil {
 		drop := a.store.DeleteSession(context.WithoutCancel(ctx), v.Hash)
@@ -41,8 +42,51 @@ func (a *Auth) SignIn(ctx context.Context, link string) (cookie string, p Princi
 	return cookie, p, nil
 }
 
-func principalOf(v store.Session) Principal {
-	return Principal{Name: v.Person, Kind: kindSession, Scopes: v.Scopes, Role: v.Role, Person: v.Person}
+// openSession stores a new session and returns the cookie's value. A session
+// that the browser had before is not taken over.
+func (a *Auth) openSession(ctx context.Context, person, role string, scopes []string) (cookie string, v store.Session, err error) {
+	cookie = randomHex(secretBytes)
+	now := a.now().UTC()
+	v = store.Session{Hash: hashOf(cookie), Person: person, Role: role, Scopes: scopes, CreatedAt: now, ExpiresAt: now.Add(a.ttl),
+		Address: Address(ctx), Agent: agent(ctx)}
+	return cookie, v, a.store.PutSession(ctx, v)
+}
+
+// principalOf is who holds a session: what the person may do now, not what
+// they might when they signed in. A session by a link for somebody who has no
+// account holds what the link gave.
+func (a *Auth) principalOf(ctx context.Context, v store.Session) (Principal, error) {
+	p := Principal{ID: sessionID(v), Name: v.Person, Kind: kindSession, Scopes: v.Scopes, Role: v.Role, Person: v.Person}
+	account, err := a.store.Person(ctx, v.Person)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		p.Handles = []string{v.Person}
+		return p, nil
+	case err != nil:
+		return Principal{}, fmt.Errorf("look up person: %w", err)
+	case account.Disabled:
+		return Principal{}, ErrUnauthenticated
+	}
+	p.Scopes, p.Projects = scopesOf(account.Role), account.Projects
+	p.Handles = append([]string{account.Name}, account.Handles...)
+	return p, nil
+}
+
+// sessionID names a session without being of use to open it.
+func sessionID(v store.Session) string {
+	const digits = 16 // of 64
+	return v.Hash[:min(digits, len(v.Hash))]
+}
+
+// OpenSession is a session as people see it.
+type OpenSession struct {
+	ID        string    `json:"id"`
+	Person    string    `json:"person"`
+	Address   string    `json:"address,omitempty"`
+	Agent     string    `json:"agent,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Current   bool      `json:"current,omitempty"` // the one that asks
 }
 
 // Session returns who a session's cookie belongs to. Errors are
@@ -59,7 +103,7 @@ func (a *Auth) Session(ctx context.Context, cookie string) (Principal, error) {
 	if err != nil || !sameText(v.Hash, hash) || expired(v.ExpiresAt, a.now()) {
 		return Principal{}, ErrUnauthenticated
 	}
-	return principalOf(v), nil
+	return a.principalOf(ctx, v)
 }
 
 // SignOut ends a session; one that is unknown is fine.
