@@ -18,6 +18,15 @@ type Actor struct {
 	Role  string // the plan role of the person or token; "" = none
 	As    string // the role asked for; "" = Role
 	Admin bool   // may act in any role; every use is journalled with the name
+	// Handles are the names that plans know the person by: a role with who
+	// "@team-lead" is theirs who have the handle team-lead.
+	Handles []string
+}
+
+// holds reports whether a role of the plan is the actor's.
+func (a Actor) holds(r plan.Role) bool {
+	handle, person := strings.CutPrefix(r.Who, "@")
+	return a.Role == r.Name || person && slices.Contains(a.Handles, handle)
 }
 
 // Authorize fills in the role that the actor acts in and what it may do in
@@ -31,13 +40,16 @@ func (c *Controller) Authorize(_ context.Context, id string, a Actor, cmd *rollo
 	cmd.By = a.Name
 	cmd.Role = a.Role
 	if a.As != "" && a.As != a.Role {
-		if !a.Admin {
+		if r, ok := p.Role(a.As); !a.Admin && (!ok || !a.holds(r)) {
 			return &rollout.Refusal{Kind: rollout.Forbidden, Why: fmt.Sprintf("%s has no role %s: ask an admin for it", a.Name, a.As)}
 		}
 		cmd.Role = a.As
 	}
+	if cmd.Role == "" {
+		cmd.Role = roleFor(p, s, cmd, a.holds)
+	}
 	if cmd.Role == "" && a.Admin {
-		cmd.Role = adminRole(p, s, cmd)
+		cmd.Role = roleFor(p, s, cmd, func(plan.Role) bool { return true })
 	}
 	if r, ok := p.Role(cmd.Role); ok {
 		cmd.May = r.May
@@ -47,25 +59,31 @@ func (c *Controller) Authorize(_ context.Context, id string, a Actor, cmd *rollo
 	return nil
 }
 
-// adminRole is the role that an admin who names none acts in: the one that
-// the next approval or the item asks for, else the one that may do the verb
-// and the most besides.
-func adminRole(p *plan.Plan, s rollout.State, cmd *rollout.Command) string {
+// roleFor is the role, of those that may be taken, that somebody who names
+// none acts in: the one that the next approval or the item asks for, else the
+// one that may do the verb and the most besides.
+func roleFor(p *plan.Plan, s rollout.State, cmd *rollout.Command, may func(plan.Role) bool) string {
+	var asked []string
 	switch cmd.Verb {
 	case rollout.Approve, rollout.Promote:
-		if roles := approvers(p, s); len(roles) > 0 {
-			return roles[0]
-		}
+		asked = approvers(p, s)
+	case rollout.Revert:
+		asked = []string{p.Actions.Revert.By}
 	case rollout.Complete, rollout.Reopen:
 		for _, t := range slices.Concat(p.Preflight, p.Cleanup.Tasks) {
 			if t.ID == cmd.Item {
-				return t.By
+				asked = []string{t.By}
 			}
+		}
+	}
+	for _, name := range asked {
+		if r, ok := p.Role(name); ok && may(r) {
+			return name
 		}
 	}
 	name, most := "", 0
 	for _, r := range p.Roles {
-		if slices.Contains(r.May, right(cmd.Verb)) && len(r.May) > most {
+		if may(r) && slices.Contains(r.May, right(cmd.Verb)) && len(r.May) > most {
 			name, most = r.Name, len(r.May)
 		}
 	}

@@ -3,8 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"serin/internal/plan"
@@ -36,6 +34,8 @@ type CalendarEvent struct {
 	Wait    time.Duration  `json:"wait,omitempty"`    // start: how long it waits for its window
 	Before  []string       `json:"before,omitempty"`  // start: what people do first
 	Approve []string       `json:"approve,omitempty"` // start: who of whom must approve
+	Owner   []string       `json:"owner,omitempty"`   // start: who is on duty, "on-call (@ann)"
+	Checks  int            `json:"checks,omitempty"`  // checks: how many until bake is complete
 }
 
 // Calendar returns the calendar of a rollout as it stands; the id may be a
@@ -85,7 +85,7 @@ func begun(p *plan.Plan, events []rollout.Event) []CalendarEvent {
 		}
 		name := p.Stages[e.Stage].Name
 		out = append(out, CalendarEvent{At: e.At, Kind: plan.StageStart, Stage: name, Traffic: percent(p.Exposure(e.Stage)), Past: true,
-			Text: fmt.Sprintf("%s began: %s", name, e.Exposure)})
+			Owner: onDuty(p, p.Stages[e.Stage].Owner), Text: fmt.Sprintf("%s began: %s", name, e.Exposure)})
 	}
 	return out
 }
@@ -126,14 +126,14 @@ func (cal *Calendar) follow(p *plan.Plan, first int, at time.Time) {
 	rest := *p
 	rest.Stages = p.Stages[first:]
 	for _, e := range rest.Timeline(at) {
-		ev := CalendarEvent{At: e.At, Kind: e.Kind, Text: e.Text, Wait: e.Wait}
+		ev := CalendarEvent{At: e.At, Kind: e.Kind, Text: e.Text, Wait: e.Wait, Checks: e.Checks}
 		if e.Kind == plan.PlanEnd {
 			cal.End = e.At
 		} else {
 			st := rest.Stages[e.Stage]
 			ev.Stage, ev.Traffic = st.Name, percent(rest.Exposure(e.Stage))
 			if e.Kind == plan.StageStart {
-				ev.Before, ev.Approve = st.Before, st.Approve
+				ev.Before, ev.Approve, ev.Owner = st.Before, st.Approve, onDuty(p, st.Owner)
 			}
 		}
 		cal.Events = append(cal.Events, ev)
@@ -148,27 +148,9 @@ func windows(p *plan.Plan) []string {
 	return out
 }
 
-// known are the codes that the controller can tell of its server.
-var known = []string{"E14", "E15", "E21"}
-
 // problems is what lint says of the plan in force on this server, and the
-// codes that need facts which are not kept.
+// codes for which it has no figures yet.
 func (c *Controller) problems(w *worker) (found []plan.Problem, skipped []string) {
-	p, facts := w.inForce.Load(), c.facts(w)
-	if s := w.view.Load().State.Status; s == rollout.Done || s == rollout.Cancelled {
-		facts.FlagOwner = "" // an ended rollout holds no flag
-	}
-	found = append([]plan.Problem{}, plan.Lint(p, nil)...)
-	for _, f := range plan.Lint(p, &facts) {
-		if slices.Contains(known, f.Code) {
-			found = append(found, f)
-		}
-	}
-	slices.SortStableFunc(found, func(a, b plan.Problem) int { return a.Line - b.Line })
-	for _, code := range plan.Skipped() {
-		if !slices.Contains(known, strings.Fields(code)[0]) {
-			skipped = append(skipped, code)
-		}
-	}
-	return found, skipped
+	facts := c.facts(w)
+	return append([]plan.Problem{}, plan.Lint(w.inForce.Load(), &facts)...), unknown(facts)
 }

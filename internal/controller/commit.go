@@ -16,11 +16,11 @@ import (
 // read again, so that the next decision starts from what is stored. unserved
 // is why a decision that is durable is not served yet; the next step tries
 // to publish again.
-func (w *worker) commit(ctx context.Context, before, next rollout.State, events []rollout.Event, cmd *rollout.Command) (unserved, err error) {
+func (w *worker) commit(ctx context.Context, before, next rollout.State, events []rollout.Event, in rollout.Input) (unserved, err error) {
 	began := time.Now()
-	p := w.planAfter(next, cmd)
+	p := w.planAfter(next, in.Command)
 	lowers := next.Exposure < before.Exposure
-	c := store.Commit{State: next, Expect: before.Pos, Events: events, Notices: w.notices(before, events), Audit: w.audit(events), Lowers: lowers}
+	c := store.Commit{State: next, Expect: before.Pos, Events: events, Notices: w.notices(before, events), Audit: w.audit(events), Lowers: lowers, Input: w.keep(in)}
 	if p != w.plan {
 		c.Plan = p.Source
 	}
@@ -48,6 +48,7 @@ func (w *worker) commit(ctx context.Context, before, next rollout.State, events 
 		w.c.metrics.commit.Observe(time.Since(began).Seconds())
 		w.c.o.Fault("after publish")
 	}
+	w.timed(next, events)
 	if lowers {
 		w.entered(before, next, p, events)
 	}
@@ -60,10 +61,7 @@ func (w *worker) commit(ctx context.Context, before, next rollout.State, events 
 // entered notes a committed decision.
 func (w *worker) entered(before, next rollout.State, p *plan.Plan, events []rollout.Event) {
 	w.state, w.plan = next, p
-	exposure := before.Exposure
 	for _, e := range events {
-		w.track(e, exposure)
-		exposure = e.Exposure
 		if e.Type == rollout.Baked {
 			w.covered = 0
 		}
@@ -77,27 +75,6 @@ func (w *worker) entered(before, next rollout.State, p *plan.Plan, events []roll
 	}
 	if moved(before, next) {
 		w.watch()
-	}
-}
-
-// adopt takes over what another writer has stored.
-func (w *worker) adopt(ctx context.Context) {
-	s, err := w.c.o.Store.State(ctx, w.id)
-	if errors.Is(err, store.ErrNotFound) {
-		return
-	}
-	var p *plan.Plan
-	if err == nil {
-		p, err = w.c.planOf(ctx, s)
-	}
-	if err == nil {
-		err = w.reread(ctx, s, p)
-	}
-	if err == nil {
-		err = w.c.flags.reload(ctx)
-	}
-	if err != nil {
-		w.c.log.Error("read again after a conflict", "rollout", w.id, "err", err)
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sort"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +57,12 @@ type Evidence interface {
 	View(rollout string) (judge.Evidence, error)
 	// Series is a metric over time by assigned arm, at most points values.
 	Series(rollout, metric string, from, to time.Time, points int) ([]Point, error)
+	// Facts are what the days of telemetry before until tell lint of a plan.
+	Facts(p *plan.Plan, until time.Time) plan.ServerFacts
+	// Usage is how flags are asked for, by key, since counting began.
+	Usage() (all map[string]flag.Usage, since time.Time)
+	// Value is what was last pushed under a key, and when.
+	Value(key string) (text string, at time.Time, ok bool)
 }
 
 // Watch tells the evidence engine where a rollout stands.
@@ -90,7 +95,12 @@ type Point struct {
 }
 
 // Publisher serves flags; hub.Hub is one.
-type Publisher interface{ Publish(rs *flag.Ruleset) }
+type Publisher interface {
+	Publish(rs *flag.Ruleset)
+	// Await calls served once, when a client is first answered for a flag with
+	// a ruleset of at least revision; stop ends the wait.
+	Await(key string, revision int64, served func()) (stop func())
+}
 
 // Feed tells live pages; hub.Feed is one.
 type Feed interface {
@@ -124,6 +134,7 @@ type Controller struct {
 	flags   *Flags
 	metrics *metrics
 	courier *Courier
+	codec   codec
 	create  sync.Mutex // one Create at a time; taken before mu
 
 	mu      sync.Mutex         // guards the fields below
@@ -147,6 +158,9 @@ func New(ctx context.Context, o Options) (*Controller, error) {
 	c := &Controller{o: o, log: o.Logger, workers: map[string]*worker{}, running: make(chan struct{}), metrics: newMetrics(o.Registry)}
 	c.courier = newCourier(o, c.metrics)
 	var err error
+	if c.codec, err = newCodec(); err != nil {
+		return nil, err
+	}
 	if c.flags, err = newFlags(ctx, o); err != nil {
 		return nil, err
 	}
@@ -154,8 +168,9 @@ func New(ctx context.Context, o Options) (*Controller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read rollouts: %w", err)
 	}
+	plans := c.planReader()
 	for _, s := range states {
-		w, err := c.recover(ctx, s)
+		w, err := c.recover(ctx, s, plans)
 		if err != nil && ctx.Err() != nil {
 			return nil, fmt.Errorf("recover rollout %s: %w", s.ID, err)
 		}
@@ -223,33 +238,6 @@ func (c *Controller) Do(ctx context.Context, id string, cmd rollout.Command) (Re
 		}
 	}
 	return w.ask(ctx, request{cmd: &cmd})
-}
-
-// claim refuses to start a rollout whose plan has errors on this server: its
-// flag is another rollout's, a channel leads nowhere, a guard has no source.
-func (c *Controller) claim(w *worker) error {
-	p, facts := w.inForce.Load(), c.facts(w)
-	var errors []string
-	for _, found := range plan.Lint(p, &facts) {
-		if found.Severity == plan.Error {
-			errors = append(errors, fmt.Sprintf("line %d: %s: %s: %s", found.Line, found.Code, found.What, found.Fix))
-		}
-	}
-	if len(errors) == 0 {
-		return nil
-	}
-	return &rollout.Refusal{Kind: rollout.Barred, Why: "the plan cannot start on this server: " + strings.Join(errors, "; ")}
-}
-
-// facts are what lint is told of this server.
-func (c *Controller) facts(w *worker) plan.ServerFacts {
-	p := w.inForce.Load()
-	facts := plan.ServerFacts{Channels: c.courier.reach(), Configured: c.o.Sources,
-		Carried: []string{p.Flag.By}} // which attributes telemetry carries is not kept yet: E20 is not looked at
-	if owner := c.flags.owner(p.Flag.Key); owner != w.id {
-		facts.FlagOwner = owner
-	}
-	return facts
 }
 
 // Arrived tells the controller that an event which a rule counts has become

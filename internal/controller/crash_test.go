@@ -147,7 +147,7 @@ func (r *rig) outcome() outcome {
 	v := r.view()
 	o := outcome{Status: v.State.Status, Stage: v.State.Stage}
 	for _, e := range r.journal() {
-		if e.Type != rollout.Baked && e.Type != rollout.Checked {
+		if e.Type != rollout.Baked && e.Type != rollout.Checked && e.Type != rollout.ServedEvent {
 			o.Journal = append(o.Journal, e.At.Sub(rigBegin).Round(slack).String()+" "+words(e))
 		}
 	}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -79,7 +80,8 @@ func (c *Controller) nextID(p *plan.Plan) (string, error) {
 	return fmt.Sprintf("%s-%d", p.Name, n+1), nil
 }
 
-// Revise gives a rollout a new version of its plan.
+// Revise gives a rollout a new version of its plan. plan.Problems says what is
+// wrong with it; with it as a revision (E17), together with a *rollout.Refusal.
 func (c *Controller) Revise(ctx context.Context, id string, source []byte, cmd rollout.Command) (Result, error) {
 	w, err := c.find(id)
 	if err != nil {
@@ -94,6 +96,10 @@ func (c *Controller) Revise(ctx context.Context, id string, source []byte, cmd r
 	}
 	if err := c.fits(p); err != nil {
 		return Result{}, err
+	}
+	if found := plan.Revise(w.inForce.Load(), p, rollout.Reached(w.view.Load().State)); len(found) > 0 {
+		// Should the state move on meanwhile, the decision says the same.
+		return Result{}, errors.Join(&rollout.Refusal{Kind: rollout.Barred, Why: id + " cannot take the plan: what is past or fixed must stay as it was"}, found)
 	}
 	cmd.Verb, cmd.PlanHash = rollout.Revise, p.Hash
 	return w.ask(ctx, request{cmd: &cmd, plan: p})

@@ -52,6 +52,7 @@ func (w *worker) input() (in rollout.Input, j judged, err error) {
 		if fault := recover(); fault != nil {
 			w.c.log.Error("judging panicked", "rollout", w.id, "panic", fault, "stack", string(debug.Stack()))
 			in = rollout.Input{Wall: w.c.o.Clock.Now(), Mono: w.c.o.Clock.Mono(), Fresh: w.fresh}
+			in.Clock = w.laps(in.Wall, in.Mono)
 			j, err = judged{}, fmt.Errorf("judge %s: internal fault, see the log: %v", w.id, fault)
 		}
 	}()
@@ -65,6 +66,7 @@ func (w *worker) gather() (rollout.Input, judged, error) {
 	if w.state.Pos == 0 || w.unread != nil || store.Over(w.state.Status) {
 		return in, judged{}, nil // there is no evidence
 	}
+	in.Clock = w.laps(now, mono)
 	if w.unwatched {
 		w.watch()
 	}
@@ -135,7 +137,7 @@ func (w *worker) place() judge.Place {
 	return judge.Place{
 		Stage: s.Stage, Planned: len(w.plan.Stages), Exposure: share, ControlShare: 1 - share,
 		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt,
-		Levels: judge.Levels(w.begun, w.plan, w.revisions, w.plan.Judge.FalseRollback),
+		Levels: judge.Levels(w.begun, w.plan, w.state.Revisions, w.plan.Judge.FalseRollback),
 	}
 }
 
@@ -171,7 +173,9 @@ func (w *worker) verify(f *plan.Fact, place judge.Place, ev judge.Evidence, now 
 	switch {
 	case f.Rule != nil:
 		v := w.judge([]*plan.Rule{f.Rule}, judge.Gate, place, ev, now)[0]
-		return v.Status == judge.Met, true
+		// What nobody can tell bars a start; in the clean-up, where nothing
+		// would ever tell it, a person may.
+		return v.Status == judge.Met, v.Status != judge.Unknown || w.state.Status == rollout.Preflight
 	case f.Name == "flag exists":
 		return w.c.flags.exists(w.plan.Flag.Key), true
 	case f.Name == "role filled":
@@ -185,11 +189,7 @@ func (w *worker) verify(f *plan.Fact, place judge.Place, ev judge.Evidence, now 
 		}
 		return true, true
 	}
-	key := f.Name + " " + f.Arg // facts about code come from `serin facts`, as pushed values
-	want := "true"
-	if f.Name == "pushed" {
-		key, want = f.Arg, f.Want
-	}
+	key, want := pushedFact(f)
 	value, at, ok := ev.Pushed(key)
 	if !ok {
 		return false, false

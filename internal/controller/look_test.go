@@ -14,6 +14,7 @@ import (
 	"serin/internal/flag"
 	"serin/internal/judge"
 	"serin/internal/notify"
+	"serin/internal/plan"
 	"serin/internal/rollout"
 )
 
@@ -23,7 +24,7 @@ func (r *rig) exposure(percent float64) {
 	r.Helper()
 	var got float64
 	for n := range 1000 {
-		if r.evaluate(fmt.Sprintf("visitor-%d", n)) == "new" {
+		if r.evaluate(fmt.Sprintf("visitor-%d", n)) == r.world.newName() {
 			got += 0.1
 		}
 	}
@@ -38,10 +39,11 @@ func (r *rig) exposure(percent float64) {
 }
 
 // now is the time since T as "2:30".
-func (r *rig) now() string { return sinceBegin(time.Now()) }
+func (r *rig) now() string { return elapsed(time.Since(r.begin)) }
 
-func sinceBegin(t time.Time) string {
-	d := t.Sub(rigBegin)
+func sinceBegin(t time.Time) string { return elapsed(t.Sub(rigBegin)) }
+
+func elapsed(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d:%02d", int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60)
 }
 
@@ -67,10 +69,10 @@ func (r *rig) as(role string, verb rollout.Verb, options ...option) (controller.
 	for _, o := range options {
 		o(&cmd)
 	}
-	if err := r.c.Authorize(r.Context(), "rig", controller.Actor{Name: role, Role: role}, &cmd); err != nil {
+	if err := r.c.Authorize(r.Context(), r.name, controller.Actor{Name: role, Role: role}, &cmd); err != nil {
 		return controller.Result{}, err
 	}
-	res, err := r.c.Do(r.Context(), "rig", cmd)
+	res, err := r.c.Do(r.Context(), r.name, cmd)
 	synctest.Wait()
 	return res, err
 }
@@ -100,9 +102,12 @@ func (r *rig) refused(status int, why string, role string, verb rollout.Verb, op
 // statusOf is the HTTP status that an error of a command becomes.
 func statusOf(err error) int {
 	refusal, ok := rollout.AsRefusal(err)
+	var problems plan.Problems
 	switch {
 	case err == nil:
 		return 200
+	case errors.As(err, &problems) && !ok:
+		return 422
 	case !ok:
 		return 500
 	case refusal.Kind == rollout.Forbidden:
@@ -130,27 +135,6 @@ func (r *rig) revise(edits ...string) {
 	synctest.Wait()
 }
 
-// account compares where the time went; each part may be 5 minutes off.
-func (r *rig) account(want map[string]time.Duration) {
-	r.Helper()
-	s := r.view().State
-	var sum time.Duration
-	for k, d := range s.Account {
-		sum += d
-		if _, ok := want[k]; !ok && d > slack {
-			r.Errorf("account: %v of %s, want none", d, k)
-		}
-	}
-	for k, d := range want {
-		if got := s.Account[k]; (got - d).Abs() > slack {
-			r.Errorf("account: %v of %s, want %v", got, k, d)
-		}
-	}
-	if wall := s.At.Sub(s.StartedAt); (wall - sum).Abs() > time.Minute {
-		r.Errorf("account: the parts sum to %v, the wall time is %v", sum, wall)
-	}
-}
-
 // verdict is the newest one of a rule of a list.
 func (r *rig) verdict(list []judge.Verdict, rule string) judge.Verdict {
 	r.Helper()
@@ -165,7 +149,7 @@ func (r *rig) verdict(list []judge.Verdict, rule string) judge.Verdict {
 
 func (r *rig) view() controller.View {
 	r.Helper()
-	v, err := r.c.View(r.Context(), "rig")
+	v, err := r.c.View(r.Context(), r.name)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -186,7 +170,7 @@ func (r *rig) waiting(want string) {
 // journal is the rollout's whole journal.
 func (r *rig) journal() []rollout.Event {
 	r.Helper()
-	events, err := r.store.Journal(context.Background(), "rig-1", 0, 0)
+	events, err := r.store.Journal(context.Background(), r.id, 0, 0)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -216,6 +200,7 @@ func words(e rollout.Event) string {
 		add(e.Rule)
 	case rollout.ReducedEvent:
 		add(e.Exposure.String(), e.Kind)
+		add(inWords(e)...)
 	case rollout.NoData:
 		add(map[bool]string{true: "paged"}[e.Paged])
 	case rollout.BlindEvent:
@@ -224,6 +209,8 @@ func words(e rollout.Event) string {
 		add(strings.Join(e.Red, ", "), map[int]string{2: "again"}[e.N])
 	case rollout.DataQuality:
 		add(e.Kind, e.To)
+	default:
+		add(inWords(e)...)
 	}
 	if e.Overridden {
 		add("overridden")
@@ -236,46 +223,6 @@ func words(e rollout.Event) string {
 
 // slack is how far an event may be from the time given for it.
 const slack = 5 * time.Minute
-
-// events compares the journal, without what only counts time, with lines such
-// as "2:00 advanced r25" and "2:10-2:30 rolled_back"; times are ±5 min.
-func (r *rig) events(want string) {
-	r.Helper()
-	var got []rollout.Event
-	for _, e := range r.journal() {
-		switch e.Type {
-		case rollout.Created, rollout.Baked, rollout.Checked:
-		default:
-			got = append(got, e)
-		}
-	}
-	var problems []string
-	lines := nonEmpty(want)
-	for i := range max(len(got), len(lines)) {
-		switch {
-		case i >= len(got):
-			problems = append(problems, "missing: "+lines[i])
-		case i >= len(lines):
-			problems = append(problems, "unexpected: "+sinceBegin(got[i].At)+" "+words(got[i]))
-		default:
-			span, rest, _ := strings.Cut(lines[i], " ")
-			from, end, ranged := strings.Cut(span, "-")
-			if !ranged {
-				end = from
-			}
-			first, last := clockTime(from), clockTime(end)
-			if !ranged {
-				first, last = first.Add(-slack), last.Add(slack)
-			}
-			if words(got[i]) != strings.TrimSpace(rest) || got[i].At.Before(first) || got[i].At.After(last.Add(time.Minute)) {
-				problems = append(problems, fmt.Sprintf("got %s %s, want %s", sinceBegin(got[i].At), words(got[i]), lines[i]))
-			}
-		}
-	}
-	if len(problems) > 0 {
-		r.Errorf("journal at %s:\n  %s", r.now(), strings.Join(problems, "\n  "))
-	}
-}
 
 // notices compares the titles of the messages that the team accepted.
 func (r *rig) notices(want string) {
@@ -345,4 +292,38 @@ func (d *receiver) messages() []notify.Notice {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([]notify.Notice(nil), d.accepted...)
+}
+
+// windowed asks for an approval before r25 and a window before r50.
+var windowed = []string{"traffic: 25%,", "traffic: 25%, approve: lead,", "traffic: 50%,", "traffic: 50%, at: \"14:30-18:00\","}
+
+// whereTheTimeWent drives a rollout through every kind of standing still.
+func (r *rig) whereTheTimeWent() {
+	r.Helper()
+	r.lead(rollout.Start)
+	r.drive("0:30")
+	r.silent = true
+	r.drive("1:10")
+	r.silent = false
+	r.drive("1:30")
+	r.lead(rollout.Pause)
+	r.drive("2:00")
+	r.lead(rollout.Resume)
+	r.drive("4:00")
+	r.lead(rollout.Approve)
+	r.drive("5:40")
+	r.down()
+	r.drive("5:50")
+	r.up()
+	r.drive("10:55")
+}
+
+// singles starts and sends one p1 at each of the times.
+func (r *rig) singles(times ...string) {
+	r.Helper()
+	r.lead(rollout.Start)
+	for _, at := range times {
+		r.drive(at)
+		r.send(r.p1(1)...)
+	}
 }

@@ -176,6 +176,10 @@ func TestAuthorize(t *testing.T) {
 		{"an admin without a role", controller.Actor{Admin: true}, rollout.Command{Verb: rollout.Start}, "lead", []string{"start"}, 200},
 		{"an admin who restarts", controller.Actor{Admin: true}, rollout.Command{Verb: rollout.Restart}, "lead", []string{"restart", "approve"}, 200},
 		{"an admin with a role", controller.Actor{Admin: true, Role: "dev"}, rollout.Command{Verb: rollout.Start}, "dev", nil, 200},
+		{"a handle of the plan", controller.Actor{Handles: []string{"ann", "lead"}}, rollout.Command{Verb: rollout.Start}, "lead", []string{"start"}, 200},
+		{"a handle, asked for", controller.Actor{Handles: []string{"dev", "lead"}, As: "dev"}, rollout.Command{Verb: rollout.Start}, "dev", nil, 200},
+		{"a handle's item", controller.Actor{Handles: []string{"dev", "lead"}}, rollout.Command{Verb: rollout.Complete, Item: "docs"}, "dev", nil, 200},
+		{"a handle of nobody's", controller.Actor{Handles: []string{"qa"}, As: "lead"}, rollout.Command{Verb: rollout.Start}, "", nil, 403},
 		{"an admin's item", controller.Actor{Admin: true}, rollout.Command{Verb: rollout.Complete, Item: "docs"}, "dev", nil, 200},
 	}
 	bubble(t, func(r *rig) {

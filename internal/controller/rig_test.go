@@ -3,7 +3,6 @@ package controller_test
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 	"serin/internal/clock"
 	"serin/internal/controller"
 	"serin/internal/evidence"
-	"serin/internal/flag"
 	"serin/internal/hub"
 	"serin/internal/judge"
 	"serin/internal/store"
@@ -55,21 +53,15 @@ const (
 // rigBegin is T = 0.
 var rigBegin = time.Date(2025, 3, 3, 9, 0, 0, 0, time.UTC)
 
-// rigLoads are the LCPs of the page loads, ms: load i of user n is at n*6+i.
-var rigLoads = sync.OnceValue(func() []float64 {
-	out := make([]float64, rigUsers*loads)
-	for k := range out {
-		p := math.Mod(float64(k)*0.618034, 1)
-		z := math.Sqrt2 * math.Erfinv(2*max(p, 1e-9)-1)
-		out[k] = 1000 * math.Exp(0.3559+0.5*z)
-	}
-	return out
-})
-
 // rig is the whole service in a bubble: it drives time, sends telemetry, gives
 // commands and looks at what comes of it.
 type rig struct {
 	*testing.T
+	name, id string               // of the plan and of the rollout that is looked at
+	begin    time.Time            // T = 0
+	flag     string               // the flag's key
+	failed   func(problem string) // in place of failing the test; nil = the test fails
+
 	store  *flakyStore
 	team   *receiver
 	hub    *hub.Hub
@@ -88,10 +80,44 @@ type rig struct {
 	pool    atomic.Pointer[judge.Source] // what a double of Prometheus says of the metric pool
 	every   int                          // of how many users one comes
 	silent  bool                         // nothing is sent
+	cutOff  bool                         // no client reaches the service: what is evaluated here is the test's own
 	skip    [2]int                       // minutes since T, from and up to, in which nothing is sent either
 	office  bool                         // users come from 08:00 to 18:00 only; a check-in every 5 min
 	checkIn bool                         // whether the check-ins of office are sent
 	slower  float64                      // factor on the LCP of users on new
+	coarse  int                          // minutes between two ticks, and between two sendings of telemetry
+	world   world                        // what else users do
+	sources map[string]bool              // pulled sources that the server is set up for
+	doubles []string                     // schemes of channels for which there is a double besides slack
+	stepped atomic.Int64                 // ns by which the wall clock was stepped
+	clk     clock.Clock                  // the process's clock
+}
+
+// Errorf notes that the service did not do as it should.
+func (r *rig) Errorf(format string, args ...any) {
+	if r.failed != nil {
+		r.failed(fmt.Sprintf(format, args...))
+		return
+	}
+	r.T.Helper()
+	r.T.Errorf(format, args...)
+}
+
+// steppedClock is the machine's clock with steps of the wall time.
+type steppedClock struct {
+	clock.Clock
+	by     *atomic.Int64
+	coarse int // minutes between two ticks
+}
+
+func (c steppedClock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.by.Load())) }
+
+// After lets a rig with a coarse tick look less often.
+func (c steppedClock) After(d time.Duration) (<-chan time.Time, func()) {
+	if d == controller.Tick {
+		d *= time.Duration(c.coarse)
+	}
+	return c.Clock.After(d)
 }
 
 // warmest is the longest warm-up, in minutes.
@@ -123,10 +149,23 @@ func newRigAfter(t *testing.T, minutes int, prepare func(*rig), edits ...string)
 
 // bareRig waits for the beginning of the warm-up; nothing runs yet.
 func bareRig(t *testing.T, minutes int) *rig {
-	r := &rig{T: t, store: &flakyStore{Store: memory.New()}, team: &receiver{}, slower: 1, every: few, checkIn: true, minute: -minutes}
-	time.Sleep(time.Until(rigBegin.Add(tickSecond - time.Duration(minutes)*time.Minute)))
+	r := emptyRig(t)
+	r.waitFor(minutes)
+	return r
+}
+
+// emptyRig is a rig at whose T nobody has looked yet.
+func emptyRig(t *testing.T) *rig {
+	r := &rig{T: t, store: &flakyStore{Store: memory.New()}, team: &receiver{}, slower: 1, every: few, checkIn: true, coarse: 1,
+		name: "rig", id: "rig-1", flag: "rig", begin: rigBegin, sources: map[string]bool{"prometheus": true}}
 	t.Cleanup(r.down)
 	return r
+}
+
+// waitFor waits until some minutes before T.
+func (r *rig) waitFor(minutes int) {
+	r.minute = -minutes
+	time.Sleep(time.Until(r.begin.Add(tickSecond - time.Duration(minutes)*time.Minute)))
 }
 
 func edited(t *testing.T, source string, edits ...string) string {
@@ -145,6 +184,7 @@ type flakyStore struct {
 	*memory.Store
 	unreadable atomic.Pointer[error]
 	newer      atomic.Pointer[string] // hash of a plan that a newer serin wrote
+	forgetful  atomic.Bool            // the inputs of decisions are not found
 }
 
 func (s *flakyStore) Flags(ctx context.Context) ([]store.FlagRecord, int64, error) {
@@ -191,18 +231,25 @@ type pooled struct {
 	source judge.Source
 }
 
+// Source fails once the last answer is older than the grace of ten minutes.
 func (p pooled) Source(metric string) judge.Source {
-	if metric == "pool" {
-		return p.source
+	if metric != "pool" {
+		return p.Evidence.Source(metric)
 	}
-	return p.Evidence.Source(metric)
+	if p.source.State == judge.Failing && time.Since(p.source.Since) <= 10*time.Minute {
+		return judge.Source{State: judge.Delivering, Name: p.source.Name}
+	}
+	return p.source
 }
 
 func (p pooled) Window(metric string, g judge.Group, from, to time.Time) judge.Window {
-	if metric == "pool" {
-		return judge.Window{Value: 0.4, Known: true, Count: 1, Last: to}
+	if metric != "pool" {
+		return p.Evidence.Window(metric, g, from, to)
 	}
-	return p.Evidence.Window(metric, g, from, to)
+	if p.source.State == judge.Failing {
+		to = p.source.Since
+	}
+	return judge.Window{Value: 0.4, Known: true, Count: 1, Last: to}
 }
 
 func (w watcher) Series(id, metric string, from, to time.Time, points int) ([]controller.Point, error) {
@@ -219,7 +266,8 @@ func (r *rig) up() {
 	r.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.hub = cancel, hub.New()
-	clk := clock.Real()
+	r.clk = steppedClock{clock.Real(), &r.stepped, r.coarse}
+	clk := r.clk
 	r.engine = evidence.New(evidence.Options{Store: r.store, Clock: clk})
 	r.done.Go(func() {
 		if err := r.engine.Run(ctx); err != nil {
@@ -227,7 +275,7 @@ func (r *rig) up() {
 		}
 	})
 	var err error
-	r.c, err = controller.New(ctx, controller.Options{Sources: map[string]bool{"prometheus": true},
+	r.c, err = controller.New(ctx, controller.Options{Sources: r.sources,
 		Store: r.store, Evidence: watcher{r.engine, r}, Publisher: r.hub, Feed: hub.NewFeed(0, 0), Clock: clk, Fault: r.fault,
 		BaseURL: "https://serin.test",
 	})
@@ -235,7 +283,9 @@ func (r *rig) up() {
 		r.Fatalf("start the controller: %v", err)
 	}
 	r.engine.OnArrival(r.c.Arrived)
-	r.c.Courier().Use("slack", r.team)
+	for _, scheme := range append([]string{"slack"}, r.doubles...) {
+		r.c.Courier().Use(scheme, r.team)
+	}
 	r.done.Go(func() {
 		if err := r.c.Run(ctx); err != nil {
 			r.Errorf("controller: %v", err)
@@ -262,135 +312,47 @@ func (r *rig) restart() {
 }
 
 // clockTime reads "2:30" as a time after T.
-func clockTime(text string) time.Time {
+func clockTime(text string) time.Time { return rigBegin.Add(sinceT(text)) }
+
+// sinceT reads "2:30" as a duration.
+func sinceT(text string) time.Duration {
 	var h, m int
 	if _, err := fmt.Sscanf(text, "%d:%d", &h, &m); err != nil {
 		panic(fmt.Sprintf("time %q: %v", text, err))
 	}
-	return rigBegin.Add(time.Duration(h)*time.Hour + time.Duration(m)*time.Minute)
+	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute
 }
 
 // drive moves to a time after T, minute by minute, with each minute's traffic.
 func (r *rig) drive(to string) {
 	r.Helper()
-	end := clockTime(to)
+	r.driveTo(r.begin.Add(sinceT(to)))
+}
+
+// driveTo is drive with a time.
+func (r *rig) driveTo(end time.Time) {
+	r.Helper()
+	var unsent []telemetry.Event
 	for {
-		at := rigBegin.Add(time.Duration(r.minute)*time.Minute + sendSecond)
+		at := r.begin.Add(time.Duration(r.minute)*time.Minute + sendSecond)
 		if !at.Before(end) {
 			break
 		}
-		r.sleepTo(at)
-		if events := r.traffic(r.minute); r.engine != nil && len(events) > 0 {
-			r.send(events...)
+		if r.coarse == 1 || (r.minute+1+warmest)%r.coarse == 0 {
+			r.sleepTo(at)
 		}
+		unsent = append(unsent, r.traffic(r.minute)...)
 		r.minute++
+		if (r.minute+warmest)%r.coarse > 0 {
+			continue
+		}
+		if r.engine != nil && len(unsent) > 0 {
+			r.send(unsent...)
+		}
+		unsent = nil
 	}
 	r.sleepTo(end)
 	synctest.Wait()
 }
 
 func (r *rig) sleepTo(t time.Time) { time.Sleep(time.Until(t)) }
-
-// traffic is what users send in a minute after T.
-func (r *rig) traffic(minute int) (out []telemetry.Event) {
-	if r.silent || minute >= r.skip[0] && minute < r.skip[1] {
-		return nil
-	}
-	minute, hour := minute+warmest, rigBegin.Add(time.Duration(minute)*time.Minute).Hour()
-	if r.office {
-		if minute%5 == 0 && r.checkIn {
-			out = append(out, telemetry.Event{Kind: telemetry.KindCheckIn, Project: "1", ID: "nightly"})
-		}
-		if hour < 8 || hour >= 18 {
-			return out
-		}
-	}
-	slot := int(hourly / time.Minute)
-	i := minute / slot % loads
-	for second := minute % slot * 60; second < minute%slot*60+60; second++ {
-		for n := second; n < rigUsers; n += slot * 60 {
-			if n%r.every > 0 {
-				continue
-			}
-			out = append(out, r.load(n, i))
-			if i == 0 {
-				out = append(out, r.session(n, minute/60))
-			}
-		}
-	}
-	return out
-}
-
-func user(n int) string { return fmt.Sprintf("u%04d", n) }
-
-func (r *rig) load(n, i int) telemetry.Event {
-	lcp, variant := rigLoads()[n*loads+i], r.variant(n)
-	if variant == "new" {
-		lcp *= r.slower
-	}
-	e := r.event(telemetry.KindPage, user(n), variant)
-	e.Page, e.Measurements = "/", map[string]float64{"lcp": lcp}
-	return e
-}
-
-func (r *rig) session(n, hour int) telemetry.Event {
-	e := r.event(telemetry.KindSession, user(n), r.variant(n))
-	e.Session = &telemetry.Session{ID: fmt.Sprintf("s%d-%d", n, hour), Status: "ok", Count: 1}
-	return e
-}
-
-func (r *rig) event(kind telemetry.Kind, user, variant string) telemetry.Event {
-	r.ids++
-	return telemetry.Event{Kind: kind, Project: "1", ID: fmt.Sprintf("e%d", r.ids), User: user,
-		Environment: "production", Flags: map[string]string{"rig": variant}}
-}
-
-// variant is what the service answers for a user.
-func (r *rig) variant(n int) string { return r.evaluate(user(n)) }
-
-func (r *rig) evaluate(key string) string {
-	return r.hub.Current().EvaluateAt("rig", flag.Context{"targetingKey": key}, time.Now().Unix()).Variant
-}
-
-// send hands events to the service, which have arrived now.
-func (r *rig) send(events ...telemetry.Event) {
-	r.Helper()
-	now := time.Now().UTC()
-	for i := range events {
-		if events[i].Time.IsZero() {
-			events[i].Time = now
-		}
-		events[i].Received = now
-		events[i].Late = now.Sub(events[i].Time) > 10*time.Minute
-	}
-	if err := r.engine.Accept(r.Context(), events); err != nil {
-		r.Fatalf("send: %v", err)
-	}
-}
-
-// p1 are k serious errors from k different users on new.
-func (r *rig) p1(k int) (out []telemetry.Event) {
-	for n := 0; n < rigUsers && len(out) < k; n++ {
-		if r.variant(n) != "new" {
-			continue
-		}
-		e := r.event(telemetry.KindError, user(n), "new")
-		e.Level, e.Title, e.Message, e.Tags = "error", "Error: boom", "boom", map[string]string{"severity": "p1"}
-		out = append(out, e)
-	}
-	if len(out) < k {
-		r.Fatalf("only %d users on new", len(out))
-	}
-	return out
-}
-
-// onNew are the users who are on new, by evaluation.
-func (r *rig) onNew() map[int]bool {
-	out := map[int]bool{}
-	for n := range rigUsers {
-		if r.variant(n) == "new" {
-			out[n] = true
-		}
-	}
-	return out
-}

@@ -33,8 +33,10 @@ func (w *worker) show(in rollout.Input) {
 	if in.Data.Quiet {
 		v.Note = "quiet"
 	}
-	v.Checklist = items(p.Preflight, s, in.Facts)
-	v.Tasks = items(p.Cleanup.Tasks, s, in.Facts)
+	v.Checklist, v.Tasks = w.checklist(in), w.cleanup(in)
+	if s.Status == rollout.Preflight {
+		v.Before = texts(p.Stages[0].Before, s.Completed, s)
+	}
 	if s.Status == rollout.Running || s.Status == rollout.Paused || s.Status == rollout.Reduced {
 		v.Confirm = texts(p.Stages[s.Stage].Confirm, s.Confirmed, s)
 		if s.Stage+1 < len(p.Stages) {
@@ -49,6 +51,7 @@ func (w *worker) show(in rollout.Input) {
 	for _, c := range rollout.Open(p, s, in) {
 		v.Actions = append(v.Actions, Action{Verb: c.Verb, Open: c.Open, Missing: c.Missing, CLI: cli(w.id, c.Verb, s)})
 	}
+	v.Ways = waysBack(p, s, v.Actions)
 	v.Users = w.last.users
 	v.Charts = w.charts(v)
 	for name, m := range p.Metrics {
@@ -115,42 +118,6 @@ func stages(p *plan.Plan, s rollout.State) []StageView {
 	return out
 }
 
-// items is a checklist with who did what.
-func items(tasks []plan.Task, s rollout.State, facts map[string]bool) []ItemView {
-	var out []ItemView
-	for _, t := range tasks {
-		it := ItemView{ID: t.ID, Do: t.Do, By: t.By, Done: t.Done}
-		if t.Verify != nil {
-			it.Verify = t.Verify.Text
-			if holds, known := facts[t.ID]; known {
-				it.Holds = &holds
-			}
-		}
-		for _, m := range s.Completed {
-			if m.Item == t.ID {
-				it.Done, it.Who, it.When = true, m.By, m.At
-			}
-		}
-		out = append(out, it)
-	}
-	return out
-}
-
-// texts is a list of confirmations or before-items of the current stage and attempt.
-func texts(list []string, marks []rollout.Mark, s rollout.State) []ItemView {
-	var out []ItemView
-	for _, text := range list {
-		it := ItemView{ID: text, Do: text}
-		for _, m := range marks {
-			if m.Item == text && m.Attempt == s.Attempt && m.Stage == s.Stage {
-				it.Done, it.Who, it.When = true, m.By, m.At
-			}
-		}
-		out = append(out, it)
-	}
-	return out
-}
-
 // cli is the command that does the same in a terminal.
 func cli(id string, verb rollout.Verb, s rollout.State) string {
 	if verb == rollout.Deploy {
@@ -168,8 +135,16 @@ func cli(id string, verb rollout.Verb, s rollout.State) string {
 		line += ` --cause "..."`
 	case rollout.Complete, rollout.Reopen, rollout.Confirm:
 		line += " ITEM"
+	case rollout.Approve:
+		if s.Status == rollout.RolledBack {
+			line += " --item restart"
+		}
+	case rollout.Revert:
+		if s.Revert != nil {
+			line += " --done"
+		}
 	}
-	if !verb.Lowers() && verb != rollout.Cancel && verb != rollout.Complete && verb != rollout.Reopen {
+	if !verb.Urgent() && verb != rollout.Cancel && verb != rollout.Complete && verb != rollout.Reopen {
 		line += " --version " + strconv.FormatInt(s.Version, 10)
 	}
 	return line

@@ -78,3 +78,27 @@ func TestRevisionsShareOneBudget(t *testing.T) {
 		}
 	}, "restart] }", "restart, revise] }")
 }
+
+// TestOneFlagOneRollout: a plan on the flag of a rollout under way does not
+// start, and does once that one has given the flag up.
+func TestOneFlagOneRollout(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.lead(rollout.Start)
+		if _, err := r.c.Create(r.Context(), []byte(edited(t, rigPlan, "plan: rig", "plan: rival")), "lead", "api"); err != nil {
+			t.Fatal(err)
+		}
+		start := rollout.Command{Verb: rollout.Start, By: "lead", Role: "lead", May: []string{"start"}}
+		_, err := r.c.Do(r.Context(), "rival", start)
+		if statusOf(err) != 409 || !strings.Contains(err.Error(), "E15: flag rig is owned by rollout rig-1") {
+			t.Fatalf("a second rollout on the flag: %v", err)
+		}
+		r.lead(rollout.Rollback)
+		if _, err := r.c.Do(r.Context(), "rival", start); statusOf(err) != 409 {
+			t.Errorf("while the first is rolled back: %v", err)
+		}
+		r.lead(rollout.Cancel)
+		if _, err := r.c.Do(r.Context(), "rival", start); err != nil {
+			t.Errorf("after the first was cancelled: %v", err)
+		}
+	})
+}

@@ -26,12 +26,13 @@ type View struct {
 	Checks     []judge.Verdict       `json:"checks,omitempty"`
 	Data       judge.Data            `json:"data"`
 	Checklist  []ItemView            `json:"checklist,omitempty"` // preflight
-	Before     []ItemView            `json:"before,omitempty"`    // of the next stage
+	Before     []ItemView            `json:"before,omitempty"`    // of the next stage, in preflight of the first
 	Confirm    []ItemView            `json:"confirm,omitempty"`   // of this stage
 	Tasks      []ItemView            `json:"tasks,omitempty"`     // clean-up
 	NextCheck  time.Time             `json:"next_check,omitzero"`
 	CheckEvery string                `json:"check_every,omitempty"`
-	Actions    []Action              `json:"actions"` // every verb with whether it is open now
+	Actions    []Action              `json:"actions"`        // every verb with whether it is open now
+	Ways       []WayBack             `json:"ways,omitempty"` // the ways back that the plan has
 	Users      Users                 `json:"users"`
 	Charts     []ChartView           `json:"charts"` // the metrics to draw, worst first
 	Metrics    map[string]MetricView `json:"metrics"`
@@ -51,16 +52,40 @@ type StageView struct {
 	Owner      []string      `json:"owner,omitempty"`
 }
 
-// ItemView is a checklist item.
+// ItemView is an item of a checklist, a confirmation or a task of the clean-up.
 type ItemView struct {
-	ID     string    `json:"id"`
-	Do     string    `json:"do"`
-	By     string    `json:"by,omitempty"` // role
-	Done   bool      `json:"done"`
-	Who    string    `json:"who,omitempty"`
-	When   time.Time `json:"when,omitzero"`
+	ID       string    `json:"id"`
+	Do       string    `json:"do"`
+	By       string    `json:"by,omitempty"` // role
+	Done     bool      `json:"done"`
+	Who      string    `json:"who,omitempty"`
+	Role     string    `json:"role,omitempty"` // that they acted in
+	When     time.Time `json:"when,omitzero"`
+	Evidence string    `json:"evidence,omitempty"` // link or note that a person gave
+	// Verify is the fact or rule that proves it. Facts from outside, which
+	// were sent at SeenAt, hold for 24 hours; all others are looked at now.
 	Verify string    `json:"verify,omitempty"`
 	Holds  *bool     `json:"holds,omitempty"` // verified; nil = not looked at
+	Seen   string    `json:"seen,omitempty"`  // the value it rests on, or why there is none
+	SeenAt time.Time `json:"seen_at,omitzero"`
+	Stale  bool      `json:"stale,omitempty"` // it held, and nobody has said so for 24 hours
+	// If is the choice that a task depends on, "flag = a"; Idle says that it
+	// does not apply as things stand.
+	If   string `json:"if,omitempty"`
+	Idle bool   `json:"idle,omitempty"`
+	// After is how long after the last stage a task is not to be done yet;
+	// Due is when that ends, zero before the clean-up has begun.
+	After        time.Duration `json:"after,omitempty"`
+	Due          time.Time     `json:"due,omitzero"`
+	Choose       []ChoiceView  `json:"choose,omitempty"` // the options of a task that chooses
+	Choice       string        `json:"choice,omitempty"` // the option that was chosen
+	Irreversible bool          `json:"irreversible,omitempty"`
+}
+
+// ChoiceView is an option of a task that chooses.
+type ChoiceView struct {
+	Key  string `json:"key"`
+	Text string `json:"text"`
 }
 
 // Action is a verb and whether it is open now.

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"serin/internal/flag"
 	"serin/internal/judge"
 	"serin/internal/plan"
 	"serin/internal/rollout"
@@ -21,19 +20,15 @@ type worker struct {
 	id      string
 	mailbox chan request
 	arrived chan struct{}
+	reached chan struct{} // a client was served the last lowering
 	gone    chan struct{} // closed when the loop has ended
 	view    atomic.Pointer[View]
 	inForce atomic.Pointer[plan.Plan] // the plan, for readers in other goroutines
 
 	plan      *plan.Plan
 	state     rollout.State
-	intervals []Interval // of the current run of evidence
-	runs      int        // how often evidence began anew: starts, restarts, resumes from a reduction
 	held      judge.Held
 	begun     *plan.Plan // under which the attempt began; before the first, the plan itself
-	begunHash string     // of it, as the journal has it
-	planHash  string     // of the plan in force, as the journal has it
-	revisions int        // of the plan since the attempt began
 	last      judged     // newest verdicts, for pages
 	fresh     bool       // no input since the process started
 	covered   time.Duration
@@ -41,18 +36,22 @@ type worker struct {
 	unwatched bool          // the evidence engine has not been told of the last change yet
 	seen      time.Duration // monotonic time of the last look
 	shown     time.Time     // when live pages were last told
+	lowering  *stopwatch    // of the last lowering; never nil
+	reverting *stopwatch    // of the revert under way; never nil
 }
 
 // request is one message to a worker.
 type request struct {
 	cmd   *rollout.Command
 	plan  *plan.Plan // with revise
+	peek  bool       // no command: only what would be decided now
 	reply chan<- reply
 }
 
 type reply struct {
-	res Result
-	err error
+	res  Result
+	peek peeked // with request.peek
+	err  error
 }
 
 func (c *Controller) newWorker(s rollout.State, p *plan.Plan) *worker {
@@ -64,63 +63,8 @@ func (c *Controller) newWorker(s rollout.State, p *plan.Plan) *worker {
 // bareWorker is a worker that shows nothing yet.
 func (c *Controller) bareWorker(s rollout.State, p *plan.Plan) *worker {
 	return &worker{c: c, id: s.ID, plan: p, begun: p, state: s, fresh: true, seen: c.o.Clock.Mono(),
-		mailbox: make(chan request), arrived: make(chan struct{}, 1), gone: make(chan struct{}), held: judge.Held{}}
-}
-
-// recover rebuilds a worker from the store.
-func (c *Controller) recover(ctx context.Context, s rollout.State) (*worker, error) {
-	p, err := c.planOf(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	w := c.newWorker(s, p)
-	if err := w.reread(ctx, s, p); err != nil {
-		return nil, err
-	}
-	if ev, err := c.o.Evidence.View(s.ID); err == nil {
-		// The old process ended after its last journal entry, at the earliest
-		// with the last telemetry that it took in: until then it counted.
-		w.covered = max(0, ev.Data().Last.Sub(s.At))
-	}
-	w.show(rollout.Input{Wall: c.o.Clock.Now(), Fresh: true})
-	return w, nil
-}
-
-// planOf reads the plan that is in force in a rollout.
-func (c *Controller) planOf(ctx context.Context, s rollout.State) (*plan.Plan, error) {
-	source, err := c.o.Store.PlanSource(ctx, s.PlanHash)
-	if err != nil {
-		return nil, fmt.Errorf("read plan %s: %w", s.PlanHash, err)
-	}
-	p, err := plan.Parse(source)
-	if err != nil {
-		return nil, fmt.Errorf("parse plan %s: %w", s.Plan, err)
-	}
-	return p, nil
-}
-
-// reread takes over a stored state and its plan: the state is the fold of its
-// journal, and the intervals are read off the journal.
-func (w *worker) reread(ctx context.Context, s rollout.State, p *plan.Plan) error {
-	events, err := w.c.o.Store.Journal(ctx, w.id, 0, 0)
-	if err != nil {
-		return fmt.Errorf("read journal: %w", err)
-	}
-	w.state, w.plan, w.intervals, w.runs, w.held, w.covered = s, p, nil, 0, judge.Held{}, 0
-	w.begunHash, w.planHash, w.revisions = "", "", 0
-	var exposure flag.Percent
-	for _, e := range events {
-		w.track(e, exposure)
-		exposure = e.Exposure
-	}
-	w.begun = p
-	if w.begunHash != "" && w.begunHash != p.Hash {
-		if w.begun, err = w.c.planOf(ctx, rollout.State{Plan: s.Plan, PlanHash: w.begunHash}); err != nil {
-			return err
-		}
-	}
-	w.watch()
-	return nil
+		mailbox: make(chan request), arrived: make(chan struct{}, 1), reached: make(chan struct{}, 1),
+		lowering: &stopwatch{}, reverting: &stopwatch{}, gone: make(chan struct{}), held: judge.Held{}}
 }
 
 // loop judges the rollout at every tick, at every arrival that a rule counts,
@@ -135,16 +79,21 @@ func (w *worker) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case r := <-w.mailbox:
-			if r.plan != nil {
+			switch {
+			case r.peek:
+				r.reply <- w.peek()
+			case r.plan != nil:
 				r.reply <- w.revise(ctx, r)
-				continue
+			default:
+				res, err := w.step(ctx, r.cmd)
+				r.reply <- reply{res: res, err: err}
 			}
-			res, err := w.step(ctx, r.cmd)
-			r.reply <- reply{res, err}
 		case <-tick:
 			stop()
 			w.attempt(ctx)
 			tick, stop = w.c.o.Clock.After(Tick)
+		case <-w.reached:
+			w.attempt(ctx)
 		case <-w.arrived:
 			if wait := arrivalGap - time.Since(arrivedAt); wait > 0 {
 				select {
@@ -163,31 +112,36 @@ func (w *worker) loop(ctx context.Context) {
 
 // ask hands a request to the loop and waits for its answer.
 func (w *worker) ask(ctx context.Context, r request) (Result, error) {
+	got := w.send(ctx, r)
+	return got.res, got.err
+}
+
+func (w *worker) send(ctx context.Context, r request) reply {
 	w.c.mu.Lock()
 	run := w.c.run
 	w.c.mu.Unlock()
 	if run == nil {
-		return Result{}, ErrStopped
+		return reply{err: ErrStopped}
 	}
 	answer := make(chan reply, 1)
 	r.reply = answer
 	select {
 	case w.mailbox <- r:
 	case <-ctx.Done():
-		return Result{}, ctx.Err()
+		return reply{err: ctx.Err()}
 	case <-run.Done():
-		return Result{}, ErrStopped
+		return reply{err: ErrStopped}
 	}
 	select {
 	case got := <-answer:
-		return got.res, got.err
+		return got
 	case <-w.gone:
 	}
 	select {
 	case got := <-answer: // the last thing that the loop did
-		return got.res, got.err
+		return got
 	default:
-		return Result{}, ErrStopped
+		return reply{err: ErrStopped}
 	}
 }
 
@@ -210,7 +164,7 @@ func (w *worker) step(ctx context.Context, cmd *rollout.Command) (Result, error)
 		w.c.log.Error("publish flags", "err", err)
 	}
 	in, j, err := w.input()
-	if err != nil && (cmd == nil || !cmd.Verb.Lowers()) {
+	if err != nil && (cmd == nil || !cmd.Verb.Urgent()) {
 		return Result{}, err // only what lowers does without evidence
 	}
 	if cmd != nil && cmd.Verb == rollout.Reduce && cmd.Percent < 0 {
@@ -221,7 +175,7 @@ func (w *worker) step(ctx context.Context, cmd *rollout.Command) (Result, error)
 	next, events, refusal := rollout.Step(w.plan, w.state, in)
 	var unserved error
 	if len(events) > 0 {
-		if unserved, err = w.commit(ctx, before, next, events, cmd); err != nil {
+		if unserved, err = w.commit(ctx, before, next, events, in); err != nil {
 			return Result{}, err
 		}
 	}
@@ -273,48 +227,14 @@ func (w *worker) revise(ctx context.Context, r request) reply {
 	r.cmd.Plan = r.plan
 	res, err := w.step(ctx, r.cmd)
 	if w.plan == old {
-		return reply{res, err}
+		return reply{res: res, err: err}
 	}
 	audit := store.AuditEntry{At: w.state.At, Who: r.cmd.By, Via: r.cmd.Via, Verb: "revise", Target: "plan " + r.plan.Name, Reason: r.cmd.Reason}
 	if _, e := w.c.o.Store.PutPlan(ctx, r.plan.Name, r.plan.Source, audit.At, audit); e != nil {
 		w.c.log.Error("list the revised plan", "rollout", w.id, "err", e) // in force all the same
 	}
 	w.attempt(ctx)
-	return reply{res, err}
-}
-
-// track keeps the list of allocation intervals: a new one whenever stage or
-// exposure changes. The list itself begins anew with each run of evidence: at
-// the start, a restart, and when a reduced rollout is resumed. was is the
-// exposure before e.
-func (w *worker) track(e rollout.Event, was flag.Percent) {
-	w.trackPlan(e)
-	switch {
-	case e.Attempt == 0:
-		return
-	case e.Type == rollout.Started, e.Type == rollout.Restarted, e.Type == rollout.Resumed && e.Exposure > was:
-		w.runs, w.intervals = w.runs+1, nil
-	}
-	if n := len(w.intervals); n > 0 {
-		if last := w.intervals[n-1]; last.Stage == e.Stage && last.Odds == odds(e.Exposure) {
-			return
-		}
-	}
-	w.intervals = append(w.intervals, Interval{Attempt: w.runs, Stage: e.Stage, Odds: odds(e.Exposure), From: e.At})
-}
-
-// trackPlan keeps under which plan the attempt began and how often it was
-// revised since: the budget for false rollbacks is divided by it.
-func (w *worker) trackPlan(e rollout.Event) {
-	if e.PlanHash != "" {
-		w.planHash = e.PlanHash
-	}
-	switch e.Type {
-	case rollout.Started, rollout.Restarted:
-		w.begunHash, w.revisions = w.planHash, 0
-	case rollout.Revised:
-		w.revisions++
-	}
+	return reply{res: res, err: err}
 }
 
 // watch tells the evidence engine where the rollout stands. If it cannot be
@@ -326,8 +246,8 @@ func (w *worker) watch() {
 		return
 	}
 	err := w.c.o.Evidence.Watch(Watch{
-		Rollout: w.id, Plan: w.plan, Split: w.plan.Split(s.Exposure), Attempt: w.runs, Stage: s.Stage,
-		Active: s.Exposure > 0, Intervals: append([]Interval(nil), w.intervals...),
+		Rollout: w.id, Plan: w.plan, Split: w.plan.Split(s.Exposure), Attempt: s.Runs, Stage: s.Stage,
+		Active: s.Exposure > 0, Intervals: intervals(s),
 		StageAt: s.StageAt, AttemptAt: s.AttemptAt, StartedAt: s.StartedAt,
 	})
 	w.unwatched = err != nil

@@ -35,6 +35,7 @@ type adder struct {
 	at   int64 // arrival as counted, Unix ms
 	user uint64
 	name string // user id
+	page bool   // on scope.pages
 	in   [groups]bool
 	out  outcome
 }
@@ -89,7 +90,7 @@ func (x *adder) attribute() {
 	if x.name == "" {
 		x.name = e.SessionUser
 	}
-	x.user = userHash(x.name)
+	x.user = x.b.userHash(x.name)
 	if x.name != "" && r.attr.MeetsAudience(e) && r.members.add(x.name) {
 		x.b.Users = append(x.b.Users, member{r.target.Rollout, x.name}.row())
 	}
@@ -97,7 +98,8 @@ func (x *adder) attribute() {
 	x.out.attributed = x.a.Arm() != telemetry.Unknown
 	x.out.conflict = x.a.Conflict
 	known := x.a.Arm() == telemetry.New
-	x.in[judge.Exposed] = r.attr.Tagged(e) || known && (!isPage(e) || r.attr.OnPage(e))
+	x.page = r.attr.OnPage(e)
+	x.in[judge.Exposed] = r.attr.Tagged(e) || known && (!isPage(e) || x.page)
 	comparable := x.comparable()
 	x.in[judge.AssignedNew] = comparable && x.a.Assigned == telemetry.New
 	x.in[judge.AssignedOld] = comparable && x.a.Assigned == telemetry.Old
@@ -113,7 +115,7 @@ func (x *adder) comparable() bool {
 	if e.Kind == telemetry.KindSession || e.Page == "" && e.URL == "" && !isPage(e) {
 		return true
 	}
-	return t.OnPage(e)
+	return x.page
 }
 
 // put adds to one series and notes the cell as changed.
@@ -162,8 +164,14 @@ func (x *adder) quality() {
 	switch {
 	case x.a.Arm() != telemetry.Unknown:
 		x.put(seriesKnown, 0, s)
+		switch {
+		case x.a.Reported != telemetry.Unknown && x.a.Assigned != telemetry.Unknown:
+			x.put(seriesBoth, 0, s)
+		case x.a.Reported != telemetry.Unknown:
+			x.put(seriesReported, 0, s)
+		}
 	case !attributable(x.e.Kind) || x.a.Included || x.a.Why == telemetry.WhyOutside:
-	case r.attr.Tagged(x.e), len(r.attr.Pages) > 0 && r.attr.OnPage(x.e), len(r.attr.Tags)+len(r.attr.Pages) == 0:
+	case r.attr.Tagged(x.e), len(r.attr.Pages) > 0 && x.page, len(r.attr.Tags)+len(r.attr.Pages) == 0:
 		x.put(seriesNoArm, 0, s)
 	}
 }
@@ -174,7 +182,11 @@ func (x *adder) measureAll() {
 		x.session()
 		return
 	}
-	for _, d := range x.r.defs {
+	defs := x.r.defs
+	if !x.in[judge.Exposed] && !x.in[judge.AssignedNew] && !x.in[judge.AssignedOld] {
+		defs = x.r.unscoped // among many rollouts the common case: another's page
+	}
+	for _, d := range defs {
 		switch {
 		case d.m.Kind == plan.Computed:
 			x.computed(d)
@@ -219,7 +231,7 @@ func (x *adder) computed(d *definition) {
 			x.count(d, d.m.Name, sample{n: 1})
 		}
 	case "adoption":
-		page := e.Kind == telemetry.KindPage && x.r.attr.OnPage(e)
+		page := e.Kind == telemetry.KindPage && x.page
 		opened := e.Kind == telemetry.KindAction && e.Action == "open" && (x.r.attr.Feature == "" || e.Tags["feature"] == "" || e.Tags["feature"] == x.r.attr.Feature)
 		if (page || opened) && x.a.Arm() == telemetry.New {
 			x.count(d, d.m.Name, sample{n: 1})

@@ -3,6 +3,7 @@ package evidence
 import (
 	"fmt"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -137,6 +138,16 @@ func BenchmarkViewBusy(b *testing.B) {
 	runtime.ReadMemStats(&m)
 	b.ReportAllocs()
 	defer func() { b.ReportMetric(float64(m.HeapAlloc)/(1<<20), "site-MB") }()
+	var before, after syscall.Rusage
+	defer func() {
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &after); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(after.Utime.Nano()+after.Stime.Nano()-before.Utime.Nano()-before.Stime.Nano())/1e6/float64(b.N), "cpu-ms")
+	}()
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
 		v := g.view()
 		verdicts, _ := judge.Judge(g.target.Plan, rules, judge.Gate, place, v, nil, g.clock.Now())

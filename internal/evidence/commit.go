@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"serin/internal/store"
@@ -122,6 +123,9 @@ func (e *Engine) build(ctx context.Context, list []*request, members []member, r
 		return nil, nil, nil, err
 	}
 	b := &batch{now: e.clock.Now(), tick: tick, touched: map[string]bool{}}
+	if tick {
+		e.usage.tick(b.now)
+	}
 	e.refuse(b, refused)
 	for _, m := range members {
 		b.Users = append(b.Users, m.row())
@@ -181,6 +185,17 @@ type batch struct {
 	now     time.Time
 	tick    bool            // once a minute: write what need not be written at once
 	touched map[string]bool // rollouts to be judged at once
+
+	lastUser string // whom lastHash is of: one event goes to many rollouts
+	lastHash uint64
+}
+
+// userHash is the function of that name, computed once for users in a row.
+func (b *batch) userHash(user string) uint64 {
+	if user != b.lastUser {
+		b.lastUser, b.lastHash = user, userHash(user)
+	}
+	return b.lastHash
 }
 
 func (b *batch) count(name string, n int64) {
@@ -232,6 +247,9 @@ func (e *Engine) accept(b *batch, ev *telemetry.Event) {
 	}
 	switch ev.Kind {
 	case telemetry.KindValue:
+		if strings.HasPrefix(ev.Op, reservedMark) {
+			return // the server's own
+		}
 		e.setValue(b, store.KeyValue{Key: ev.Op, Value: store.Value{Text: valueText(ev), At: ev.Received}})
 		return
 	case telemetry.KindVital:
@@ -241,6 +259,8 @@ func (e *Engine) accept(b *batch, ev *telemetry.Event) {
 		b.count(countLost, int64(ev.Value))
 	}
 	e.delivered(b, ev)
+	e.daily.add(ev)
+	e.usage.told(ev.Flags, toMS(ev.Received))
 	joined := e.loads.join(ev)
 	places := e.addEverywhere(b, joined)
 	if ev.Kind == telemetry.KindPage {
@@ -294,6 +314,14 @@ func (e *Engine) collect(b *batch) error {
 	}
 	if err := e.loads.collect(b); err != nil {
 		return err
+	}
+	if b.tick {
+		if err := e.daily.collect(b); err != nil {
+			return err
+		}
+		if err := e.usage.collect(b); err != nil {
+			return err
+		}
 	}
 	return e.issues.collect(b)
 }

@@ -30,6 +30,7 @@ func (v *view) data() judge.Data {
 		stage = now - hourMS
 	}
 	d.Attributed = r.sum(seriesKnown, stage, now)
+	d.Reported, d.Both = r.sum(seriesReported, stage, now), r.sum(seriesBoth, stage, now)
 	d.Unattributable = r.sum(seriesNoArm, stage, now)
 	d.Unattributed = ratio(d.Unattributable, d.Attributed+d.Unattributable)
 	d.Conflicts = ratio(r.sum(seriesConflict, stage, now), d.Attributed)

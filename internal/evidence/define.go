@@ -21,6 +21,8 @@ const (
 	seriesAlive    = "~alive"    // signs of life of the project
 	seriesScope    = "~scope"    // events in scope
 	seriesKnown    = "~known"    // of events in scope: attributed
+	seriesReported = "~reported" // of the attributed: by the client's word alone
+	seriesBoth     = "~both"     // of the attributed: by the client's word and by the hash
 	seriesNoArm    = "~no-arm"   // of events in scope: not attributed
 	seriesConflict = "~conflict" // arms that differ
 	seriesSkipped  = "~skipped"  // of exposed users, not counted by fixed rules

@@ -5,7 +5,9 @@
 // goroutine of Run. Each event is attributed to the arms of every watched
 // rollout and added to minute cells, one for each (rollout, metric, group,
 // allocation interval); View answers the judge from them. Error events are
-// grouped into issues.
+// grouped into issues. Whether or not a rollout is watched, the telemetry of
+// each day is summed up (daily.go), for lint (Facts), and how flags are asked
+// for is counted (usage.go).
 //
 // Promises: an event whose Accept returned nil is in the store and counted
 // once, also when it is sent again within an hour; an Accept that failed left
@@ -19,7 +21,8 @@
 // in the same way. A view may contain events of the commit under way.
 //
 // Stored under the rollout's id: cells, user rows, and beside them event
-// hashes, values, counters, pending page loads, issues and samples; the
+// hashes, values with the days and the usage of flags among them, counters,
+// pending page loads, issues and samples; the
 // encodings are in docs/formats/evidence.md. The rules come from the intake
 // specification (grouping, sealing, attribution, signs of life) and from
 // docs/statistics.md (affected users, starts, blocks).
@@ -104,12 +107,14 @@ type Engine struct {
 	loads    loads
 	issues   issues
 	values   map[string]store.Value
+	daily    daily
 	counters map[string]int64 // as stored
 	arrival  []func(rollout string)
 	loaded   bool // the shared state was read from the store
 	broken   bool // memory may hold what the store does not: reload first
 
 	watched atomic.Pointer[map[string][]audience] // by flag key, for Evaluated
+	usage   usage                                 // has its own locks
 
 	queue queue
 }
@@ -121,6 +126,8 @@ func New(o Options) *Engine {
 		log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{store: o.Store, clock: o.Clock, log: log, limits: o.Limits.withDefaults(), metrics: newMeters(o.Registry)}
+	e.usage.missed, e.usage.names = map[string]*missedBy{}, map[string]struct{}{}
+	e.usage.tick(o.Clock.Now())
 	e.reset()
 	e.queue.wake = make(chan struct{}, 1)
 	e.watched.Store(&map[string][]audience{})
@@ -130,7 +137,7 @@ func New(o Options) *Engine {
 // reset forgets the shared state, as before the first load.
 func (e *Engine) reset() {
 	e.seen, e.loads, e.issues = newSeenSet(maxSeen), newLoads(e.limits.Pending), newIssues(e.limits.Samples)
-	e.values, e.counters = map[string]store.Value{}, map[string]int64{}
+	e.values, e.counters, e.daily = map[string]store.Value{}, map[string]int64{}, newDaily()
 	e.loaded = false
 	if e.rollouts == nil {
 		e.rollouts = map[string]*rollout{}

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -44,13 +43,11 @@ func (s *memberSet) add(user string) bool {
 	return !loaded
 }
 
-// Evaluated learns from a recorded flag evaluation that a user is in the
-// audience of a watched rollout. It never waits: the membership counts at
-// once and is stored with the next commit. Evaluations that failed teach
-// nothing. server is true when the caller used a server key.
-func (e *Engine) Evaluated(_ context.Context, flagKey string, c flag.Context, v flag.Evaluation, _ bool) {
+// learn notes the user of an evaluation as a member of the watched audiences
+// that the context shows.
+func (e *Engine) learn(flagKey string, c flag.Context) {
 	watching := (*e.watched.Load())[flagKey]
-	if len(watching) == 0 || v.Code != "" {
+	if len(watching) == 0 {
 		return
 	}
 	lookup := telemetry.ContextLookup(c)

@@ -2,6 +2,8 @@ package evidence
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +14,9 @@ import (
 	"serin/internal/telemetry"
 )
 
+// ErrName: a value may not be pushed under this name.
+var ErrName = errors.New("use another name")
+
 // sourcePrefix begins the keys of values that say a source has delivered.
 const sourcePrefix = "source:"
 
@@ -19,8 +24,11 @@ const sourcePrefix = "source:"
 const pushAge = 24 * time.Hour
 
 // Push makes a value durable under key; it replaces an older one. The errors
-// are Accept's.
+// are Accept's, and ErrName for a key that is the server's own.
 func (e *Engine) Push(ctx context.Context, key, text string) error {
+	if strings.HasPrefix(key, reservedMark) {
+		return fmt.Errorf("value %q: names that begin with %s are the server's own: %w", key, reservedMark, ErrName)
+	}
 	return e.putValue(ctx, store.KeyValue{Key: key, Value: store.Value{Text: text, At: e.clock.Now()}})
 }
 
@@ -36,6 +44,14 @@ func (e *Engine) putValue(ctx context.Context, kv store.KeyValue) error {
 		return err
 	}
 	return wait(ctx, r)
+}
+
+// Value returns what was last pushed under a key, and when.
+func (e *Engine) Value(key string) (text string, at time.Time, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v, ok := e.values[key]
+	return v.Text, v.At, ok
 }
 
 // setValue keeps a value and, where a gauge reads it, its history.

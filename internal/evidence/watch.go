@@ -46,8 +46,10 @@ type rollout struct {
 	target Target
 	attr   telemetry.Target
 	defs   []*definition
-	byName map[string]*definition
-	series map[string]*[groups]*series
+	// unscoped are those of defs that count events outside the scope too.
+	unscoped []*definition
+	byName   map[string]*definition
+	series   map[string]*[groups]*series
 
 	members  *memberSet
 	users    map[string]map[string]*userRow // metric -> user -> row
@@ -149,6 +151,9 @@ func (e *Engine) load(ctx context.Context, t Target) (*rollout, error) {
 	r.attr.Spans = spans
 	for _, d := range defs {
 		r.byName[d.m.Name] = d
+		if d.m.All {
+			r.unscoped = append(r.unscoped, d)
+		}
 	}
 	r.update(t)
 	err = e.store.LoadUsers(ctx, t.Rollout, r.loadUser)
@@ -293,6 +298,8 @@ func (e *Engine) loadShared(ctx context.Context) error {
 	if e.values == nil {
 		e.values = map[string]store.Value{}
 	}
+	e.daily.take(e.values, e.log)
+	e.usage.take(e.values, e.log)
 	counters, err := e.store.Counters(ctx)
 	if err != nil {
 		return fmt.Errorf("read counters: %w", err)

@@ -6,6 +6,9 @@
 // had no time for collapse into one. So nobody is waited for, and the last
 // change is never lost.
 //
+// Await tells once when a client is first answered for a flag with a newer
+// ruleset; doors say so with Served.
+//
 // Feed numbers facts for live pages and keeps the last ones, so that a page
 // that was cut off resumes where it was.
 //
@@ -22,6 +25,7 @@ import (
 // Hub holds the current ruleset. Make one with New.
 type Hub struct {
 	current atomic.Pointer[flag.Ruleset]
+	awaited atomic.Pointer[waiters] // nil = nobody awaits an evaluation; stored with mu held
 
 	mu     sync.Mutex // guards the fields below, and the order of publishing
 	subs   map[*Subscription]struct{}

@@ -46,6 +46,9 @@ func (d *Door) single(w http.ResponseWriter, r *http.Request, key string) {
 	d.metrics.single.Inc()
 	writeJSON(w, status(e.Code), b)
 	release(p, b)
+	if e.Code != flag.FlagNotFound {
+		d.opt.Hub.Served(rs, key)
+	}
 }
 
 // evaluate answers for one flag as the caller sees it, and tells the observer.
@@ -57,7 +60,7 @@ func (d *Door) evaluate(r *http.Request, rs *flag.Ruleset, who caller, key strin
 		var nothing *flag.Ruleset // says of every flag that it does not exist
 		e = nothing.Evaluate(key, nil)
 	}
-	if d.opt.Observer != nil && e.Code != flag.FlagNotFound {
+	if d.opt.Observer != nil {
 		d.opt.Observer.Evaluated(r.Context(), key, ctx, e, who.Server)
 	}
 	return e
@@ -78,7 +81,9 @@ func (d *Door) bulk(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Etag"] = []string{etag}
 	if matches(r.Header.Values("If-None-Match"), etag) && !d.ahead(r, rs) {
 		d.metrics.unchanged.Inc()
+		d.unchanged(rs, who)
 		w.WriteHeader(http.StatusNotModified)
+		d.served(rs, who) // the client says that it has these very answers
 		return
 	}
 	p := buffers.Get().(*[]byte)
@@ -105,6 +110,24 @@ func (d *Door) bulk(w http.ResponseWriter, r *http.Request) {
 	d.metrics.bulk.Inc()
 	writeJSON(w, http.StatusOK, b)
 	release(p, b)
+	d.served(rs, who)
+}
+
+// served tells the hub that a client has the answers of rs for all flags it sees.
+func (d *Door) served(rs *flag.Ruleset, who caller) {
+	d.opt.Hub.ServedAll(rs, func(key string) bool { return who.sees(rs, key) })
+}
+
+// unchanged tells the observer of a 304: the client goes on using its flags.
+func (d *Door) unchanged(rs *flag.Ruleset, who caller) {
+	if d.opt.Observer == nil {
+		return
+	}
+	for _, key := range rs.Keys() {
+		if who.sees(rs, key) {
+			d.opt.Observer.Unchanged(key)
+		}
+	}
 }
 
 // ahead reports whether the client was told of a configuration that this

@@ -69,11 +69,15 @@ type KeyChecker interface {
 	FlagKey(ctx context.Context, key, origin string) (Key, error)
 }
 
-// Observer is told of each flag evaluated for an answer, not of 304s. It is
-// called before the answer leaves, at the same time by many requests: it
-// returns at once and keeps nothing of c, which it must not change.
+// Observer is told of each flag in an answer. It is called before the answer
+// leaves, at the same time by many requests: it returns at once and keeps
+// nothing of c, which it must not change.
 type Observer interface {
+	// Evaluated: the flag was evaluated; an e with FlagNotFound says that there
+	// is none, or that this caller may not see it.
 	Evaluated(ctx context.Context, flagKey string, c flag.Context, e flag.Evaluation, server bool)
+	// Unchanged: a client was told by 304 to go on with what it has of the flag.
+	Unchanged(flagKey string)
 }
 
 // Options are the parts of a door. Hub and Keys are needed; without Keys

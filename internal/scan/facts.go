@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -24,20 +25,22 @@ func facts(p *plan.Plan) []*plan.Fact {
 	return all
 }
 
-// Facts evaluates the plan's facts about code. The keys are the facts as the
-// plan writes them, such as "refs gone useNewThing"; a plan without any gives
-// an empty map. A symbol is gone when nothing but comments names it. That
-// something is gone is said only of a tree that has source files and could be
-// read, else it is an error (ErrNoSources for a tree without any).
+// Facts evaluates the plan's facts about code, and that the flag's key is gone
+// from it (plan.FlagGone). The keys are the facts as the plan writes them,
+// such as "refs gone useNewThing". A symbol or key is gone when nothing but
+// comments names it. That something is gone is said only of a tree that has
+// source files and could be read: where the plan asks for it, any other is an
+// error (ErrNoSources for a tree without any).
 func Facts(p *plan.Plan, fsys fs.FS) (map[string]bool, error) {
 	out := map[string]bool{}
-	var symbols []Needle
-	gone := false
+	flagGone := plan.FlagGone(p)
+	needles := []Needle{{flagGone.Arg, Key}}
+	asked := false
 	for _, f := range facts(p) {
 		key := f.Name + " " + f.Arg
 		if f.Name == "refs gone" {
-			symbols = append(symbols, Needle{f.Arg, Symbol})
-			out[key] = true
+			needles = append(needles, Needle{f.Arg, Symbol})
+			out[key], asked = true, true
 			continue
 		}
 		name, err := inside(f.Arg)
@@ -49,15 +52,16 @@ func Facts(p *plan.Plan, fsys fs.FS) (map[string]bool, error) {
 			return nil, err
 		}
 		out[key] = there == (f.Name == "path exists")
-		gone = gone || f.Name == "path gone"
+		asked = asked || f.Name == "path gone"
 	}
-	if len(symbols) == 0 && !gone {
+	references, err := Tree(fsys, Options{Needles: needles})
+	if errors.Is(err, ErrNoSources) && !asked {
 		return out, nil
 	}
-	references, err := Tree(fsys, Options{Needles: symbols})
 	if err != nil {
 		return nil, err
 	}
+	out[flagGone.Text] = true
 	for _, r := range references {
 		if r.Kind != Comment {
 			out["refs gone "+r.Needle] = false

@@ -133,7 +133,7 @@ func (s *script) punctuation(c byte, top *frame) {
 	case ']':
 		s.value = true
 	case '+', '-':
-		if s.pos >= 2 && s.src[s.pos-2] == c {
+		if s.peek(0) == c || s.peek(-2) == c {
 			return // x++ and x-- leave what they stand at
 		}
 		s.value = false

@@ -51,7 +51,7 @@ func (m *markup) expression() {
 	m.take(m.pos+1, Code)
 	if m.vue {
 		m.take(m.pos+1, Code)
-	} else if strings.IndexByte("#/:@", m.peek(0)) >= 0 && m.peek(0) != 0 {
+	} else if c := m.peek(0); c == '#' || c == ':' || c == '@' || c == '/' && m.peek(1) != '*' && m.peek(1) != '/' {
 		m.take(m.pos+1, Code)
 	}
 	m.script(m.end, false, true)

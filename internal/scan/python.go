@@ -17,7 +17,7 @@ func python(src []byte) []segment {
 		case c == '#':
 			l.take(l.line(), Comment)
 		case c == '"' || c == '\'':
-			open = l.pythonString(l.pos, false, open)
+			open = l.pythonString(l.pos, "", open)
 		case n >= 0 && c == '{':
 			open[n].braces++
 			l.take(l.pos+1, Code)
@@ -32,7 +32,7 @@ func python(src []byte) []segment {
 			to := l.word()
 			prefix := strings.ToLower(string(src[l.pos:min(to, l.pos+3)]))
 			if to < l.end && to-l.pos <= 2 && (src[to] == '"' || src[to] == '\'') && strings.Trim(prefix[:to-l.pos], "rbuft") == "" {
-				open = l.pythonString(to, strings.ContainsAny(prefix[:to-l.pos], "ft"), open)
+				open = l.pythonString(to, prefix[:to-l.pos], open)
 			} else {
 				l.take(to, Code)
 			}
@@ -50,20 +50,20 @@ type interpolated struct {
 	depth  int
 	braces int  // open ones, of the code
 	end    int  // where a heredoc ends; 0 = at the quote
-	raw    bool // nothing is interpolated (Ruby)
+	raw    bool // Ruby: nothing is interpolated; Python: a backslash means itself
 }
 
-// pythonString takes a string whose quote is at byte `at`.
-func (l *lexer) pythonString(at int, format bool, open []interpolated) []interpolated {
+// pythonString takes a string whose quote is at byte `at`, after its prefix.
+func (l *lexer) pythonString(at int, prefix string, open []interpolated) []interpolated {
 	quote := string(l.src[at])
 	if triple := strings.Repeat(quote, 3); bytes.HasPrefix(l.src[at:l.end], []byte(triple)) {
 		quote = triple
 	}
-	if !format {
+	if !strings.ContainsAny(prefix, "ft") {
 		l.take(l.quoted(at+len(quote), quote, true, len(quote) == 3), String) // a backslash keeps the quote in raw strings too
 		return open
 	}
-	return l.formatted(at+len(quote), interpolated{quote: quote}, open)
+	return l.formatted(at+len(quote), interpolated{quote: quote, raw: strings.Contains(prefix, "r")}, open)
 }
 
 // formatted takes the text of an f-string up to its end or to what is
@@ -71,7 +71,9 @@ func (l *lexer) pythonString(at int, format bool, open []interpolated) []interpo
 func (l *lexer) formatted(from int, in interpolated, open []interpolated) []interpolated {
 	for i := from; i < l.end; i++ {
 		switch {
-		case l.src[i] == '\\':
+		case !in.raw && bytes.HasPrefix(l.src[i:l.end], []byte(`\N{`)):
+			i = l.after(i, "}") - 1 // a character by its name
+		case l.src[i] == '\\' && i+1 < l.end && l.src[i+1] != '{': // which a backslash does not escape
 			i++
 		case bytes.HasPrefix(l.src[i:l.end], []byte(in.quote)):
 			l.take(i+len(in.quote), String)

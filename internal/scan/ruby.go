@@ -49,6 +49,9 @@ func (r *rubyScript) step() {
 		r.interpolate(r.pos+1, interpolated{quote: string(c)})
 	case c == '?' && !r.value && (r.peek(1) == '"' || r.peek(1) == '\'' || r.peek(1) == '#') && !wordByte(r.peek(2)):
 		r.text(r.pos + 2) // a character such as ?"
+	case c == '$' && bytes.IndexByte([]byte("'\"`/;,<>"), r.peek(1)) >= 0:
+		r.take(r.pos+2, Code) // a variable such as $'
+		r.value = true
 	case c == '%' && r.percent():
 	case c == '<' && r.heredoc():
 	case n >= 0 && c == '{':

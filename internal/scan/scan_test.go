@@ -151,8 +151,8 @@ func TestFacts(t *testing.T) {
 		tree fstest.MapFS
 		want map[string]bool
 	}{
-		"before": {before, map[string]bool{"path exists src/old/": true, "path gone src/old/": false, "refs gone useNewBench": false}},
-		"after":  {after, map[string]bool{"path exists src/old/": false, "path gone src/old/": true, "refs gone useNewBench": true}},
+		"before": {before, map[string]bool{"path exists src/old/": true, "path gone src/old/": false, "refs gone useNewBench": false, "refs gone newBench": true}},
+		"after":  {after, map[string]bool{"path exists src/old/": false, "path gone src/old/": true, "refs gone useNewBench": true, "refs gone newBench": true}},
 	} {
 		got, err := Facts(p, tt.tree)
 		if err != nil {
@@ -164,6 +164,10 @@ func TestFacts(t *testing.T) {
 	}
 	if got, err := Facts(p, fstest.MapFS{"readme.md": {}}); !errors.Is(err, ErrNoSources) {
 		t.Errorf("a folder without sources says %v, %v: nothing is gone there", got, err)
+	}
+	named := fstest.MapFS{"src/a.ts": {Data: []byte("if (flags.getBooleanValue('newBench', false)) {}")}}
+	if got, err := Facts(p, named); err != nil || got["refs gone newBench"] {
+		t.Errorf("the flag's key is a string of the code, and is not gone: %v, %v", got, err)
 	}
 	want := []Needle{{"newBench", Key}, {"newBench_canary", Key}, {"PUBLIC_FLAGS", Key}, {"src/old/", LegacyPath}, {"useNewBench", Symbol}}
 	if d := cmp.Diff(want, Needles(p)); d != "" {
