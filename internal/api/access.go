@@ -26,7 +26,7 @@ type tokenAnswer struct {
 
 // meAnswer is whose token or session a request carries.
 type meAnswer struct {
-	ID     string   `json:"id,omitempty" doc:"token id; left out for a session"`
+	ID     string   `json:"id,omitempty" doc:"of the token or session"`
 	Name   string   `json:"name" doc:"as journals write it"`
 	Kind   string   `json:"kind" enum:"token,session"`
 	Scopes []string `json:"scopes"`

@@ -43,6 +43,8 @@ type Store interface {
 	store.Plans
 	Events(ctx context.Context, issue string, limit int) ([]telemetry.Event, error)
 	Tokens(ctx context.Context) ([]store.Token, error)
+	Person(ctx context.Context, name string) (store.Person, error)
+	People(ctx context.Context) ([]store.Person, error)
 }
 
 // Evidence takes in what people and pipelines report by hand.
@@ -100,10 +102,16 @@ func New(o Options) http.Handler {
 	api.UseMiddleware(s.authorize(api))
 	s.rollouts(api)
 	s.runbooks(api)
+	s.closingReports(api)
+	s.explain(api)
 	s.plans(api)
+	s.simulate(api)
 	s.flags(api)
+	s.staleFlags(api)
 	s.reports(api)
 	s.access(api)
+	s.people(api)
+	s.env(api)
 	s.describeStream(api)
 	mux.HandleFunc("GET "+Prefix+"/stream", s.stream)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -285,20 +293,16 @@ func (s *server) fail(err error) error {
 		return huma.NewError(map[rollout.RefusalKind]int{
 			rollout.Barred: http.StatusConflict, rollout.Stale: http.StatusConflict,
 			rollout.Forbidden: http.StatusForbidden, rollout.Missing: http.StatusUnprocessableEntity,
-		}[refusal.Kind], refusal.Why)
+		}[refusal.Kind], refusal.Why, details(err)...)
 	case errors.As(err, &problems):
-		details := make([]error, len(problems))
-		for i, p := range problems {
-			details[i] = &huma.ErrorDetail{Message: p.String(), Location: fmt.Sprintf("line %d", p.Line)}
-		}
-		return huma.NewError(http.StatusUnprocessableEntity, "the plan has errors: mend them and send it again", details...)
+		return huma.NewError(http.StatusUnprocessableEntity, "the plan has errors: mend them and send it again", details(err)...)
 	case errors.Is(err, store.ErrNotFound):
 		return huma.NewError(http.StatusNotFound, err.Error())
 	case errors.Is(err, store.ErrConflict):
 		return huma.NewError(http.StatusConflict, err.Error()+": read it again and repeat the change on what is there now")
 	case errors.Is(err, store.ErrFull):
 		return huma.NewError(http.StatusInsufficientStorage, "the disk of the data directory is full: nothing was changed; make room and try again")
-	case errors.Is(err, auth.ErrInvalid):
+	case errors.Is(err, auth.ErrInvalid), errors.Is(err, evidence.ErrName):
 		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, auth.ErrForbidden):
 		return huma.NewError(http.StatusForbidden, err.Error())
@@ -307,6 +311,17 @@ func (s *server) fail(err error) error {
 	}
 	s.Logger.Error("operator API", "err", err)
 	return huma.NewError(http.StatusInternalServerError, "serin could not do this: its log says why")
+}
+
+// details are the lines of a plan that an error is about, none for any other.
+func details(err error) []error {
+	var problems plan.Problems
+	errors.As(err, &problems)
+	out := make([]error, len(problems))
+	for i, p := range problems {
+		out[i] = &huma.ErrorDetail{Message: p.String(), Location: fmt.Sprintf("line %d", p.Line)}
+	}
+	return out
 }
 
 // problem writes a problem document outside of huma.

@@ -90,13 +90,16 @@ func (r *rig) Principal(req *http.Request) (auth.Principal, bool) {
 }
 
 // newRig starts the API with a token for each scope, until the test ends.
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigAt(t, clock.Real()) }
+
+// newRigAt is newRig with a clock of the test's.
+func newRigAt(t *testing.T, now clock.Clock) *rig {
 	t.Helper()
 	r := &rig{T: t, store: memory.New(), feed: hub.NewFeed(100, 4), tokens: map[auth.Scope]string{}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	r.engine = evidence.New(evidence.Options{Store: r.store, Clock: clock.Real()})
+	r.engine = evidence.New(evidence.Options{Store: r.store, Clock: now})
 	flags := hub.New()
-	control, err := controller.New(ctx, controller.Options{Store: r.store, Evidence: watcher{r.engine}, Publisher: flags, Feed: r.feed, Clock: clock.Real()})
+	control, err := controller.New(ctx, controller.Options{Store: r.store, Evidence: watcher{r.engine}, Publisher: flags, Feed: r.feed, Clock: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,34 +41,34 @@ type commandBody struct {
 	To       string   `json:"to,omitempty" doc:"promote, restart: a stage's name; complete: the option chosen"`
 	Percent  *float64 `json:"percent,omitempty" minimum:"0" maximum:"100" doc:"reduce: percent of the audience; left out, the plan's actions.reduce"`
 	Hotfix   bool     `json:"hotfix,omitempty" doc:"reduce: flag off for all, stage kept"`
-	Item     string   `json:"item,omitempty" doc:"complete, reopen, confirm: the item's id or text"`
+	Item     string   `json:"item,omitempty" doc:"complete, reopen, confirm: the item's id or text; approve: restart for a new attempt, revise for a looser plan"`
 	Evidence string   `json:"evidence,omitempty" doc:"complete: a link"`
 	Cause    string   `json:"cause,omitempty" doc:"restart: what was wrong"`
 	Plan     string   `json:"plan,omitempty" doc:"revise: the new plan file"`
+	Done     bool     `json:"done,omitempty" doc:"revert: it is live; left out, it begins"`
 }
 
-// verbs are the commands with the scope that each needs. Lowering is open to
-// every operator.
+// verbs are the commands; auth.VerbScope says which scope each needs.
 var verbs = []struct {
 	verb    rollout.Verb
-	scope   auth.Scope
 	summary string
 }{
-	{rollout.Start, operate, "Start a rollout whose checklist is complete"},
-	{rollout.Approve, approve, "Approve the next raise"},
-	{rollout.Accept, approve, "Accept an unknown criterion at the end of bake"},
-	{rollout.Confirm, operate, "Confirm what no metric says"},
-	{rollout.Complete, operate, "Complete a checklist item or task"},
-	{rollout.Reopen, operate, "Reopen a checklist item or task"},
-	{rollout.Promote, approve, "Promote past bake, criteria and window"},
-	{rollout.Pause, operate, "Pause"},
-	{rollout.Resume, operate, "Resume from paused or reduced"},
-	{rollout.Reduce, operate, "Reduce to a lower percentage"},
-	{rollout.Rollback, operate, "Roll back: flag off for everybody, at once"},
-	{rollout.Restart, approve, "Restart after a rollback: a new attempt"},
-	{rollout.Revise, approve, "Revise the plan in flight"},
-	{rollout.Cancel, operate, "Cancel a rollout that has not started or was rolled back"},
-	{rollout.Finish, operate, "Finish the clean-up"},
+	{rollout.Start, "Start a rollout whose checklist is complete"},
+	{rollout.Approve, "Approve the next raise"},
+	{rollout.Accept, "Accept an unknown criterion at the end of bake"},
+	{rollout.Confirm, "Confirm what no metric says"},
+	{rollout.Complete, "Complete a checklist item or task"},
+	{rollout.Reopen, "Reopen a checklist item or task"},
+	{rollout.Promote, "Promote past bake, criteria and window"},
+	{rollout.Pause, "Pause"},
+	{rollout.Resume, "Resume from paused or reduced"},
+	{rollout.Reduce, "Reduce to a lower percentage"},
+	{rollout.Rollback, "Roll back: flag off for everybody, at once"},
+	{rollout.Restart, "Restart after a rollback: a new attempt"},
+	{rollout.Revise, "Revise the plan in flight"},
+	{rollout.Cancel, "Cancel a rollout that has not started or was rolled back"},
+	{rollout.Finish, "Finish the clean-up"},
+	{rollout.Revert, "Say that you revert by hand, or that it is live; traffic stays"},
 }
 
 func (s *server) rollouts(api huma.API) {
@@ -138,7 +138,7 @@ func (s *server) rollouts(api huma.API) {
 			return ok(v), s.fail(err)
 		})
 	for _, v := range verbs {
-		huma.Register(api, op(http.MethodPost, "/rollouts/{id}/"+string(v.verb), string(v.verb)+"-rollout", v.scope, v.summary),
+		huma.Register(api, op(http.MethodPost, "/rollouts/{id}/"+string(v.verb), string(v.verb)+"-rollout", auth.VerbScope(v.verb), v.summary),
 			func(ctx context.Context, in *command) (*body[controller.Result], error) { return s.do(ctx, v.verb, in) })
 	}
 }
@@ -151,7 +151,7 @@ func (s *server) do(ctx context.Context, verb rollout.Verb, in *command) (*body[
 	}
 	cmd := rollout.Command{
 		ID: in.Key, Verb: verb, By: p.Name, Via: via(ctx), Reason: b.Reason, Version: b.Version, To: b.To,
-		Percent: -1, Hotfix: b.Hotfix, Item: b.Item, Evidence: b.Evidence, Cause: b.Cause,
+		Percent: -1, Hotfix: b.Hotfix, Item: b.Item, Evidence: b.Evidence, Cause: b.Cause, Done: b.Done,
 	}
 	if b.Percent != nil {
 		cmd.Percent = flag.Percent(*b.Percent*1000 + 0.5)
@@ -195,5 +195,5 @@ func file(o huma.Operation) huma.Operation {
 
 // actor is who p acts as; as is the plan role asked for, "" = the token's own.
 func actor(p auth.Principal, as string) controller.Actor {
-	return controller.Actor{Name: p.Name, Role: p.Role, As: as, Admin: p.Can(admin)}
+	return controller.Actor{Name: p.Name, Role: p.Role, As: as, Admin: p.Can(admin), Handles: p.Handles}
 }

@@ -226,3 +226,47 @@ func TestStrictBodies(t *testing.T) {
 		t.Errorf("a refused body came to %v", v.State.Status)
 	}
 }
+
+func TestReport(t *testing.T) {
+	r := started(t)
+	const path = "/rollouts/checkout/report"
+	got := decode[controller.Report](t, r.as(auth.Read, 200, http.MethodGet, path, nil))
+	if got.Rollout != "checkout-1" || got.Outcome != controller.OutcomeUnderWay || got.Final || len(got.Attempts) != 1 {
+		t.Errorf("report: %+v", got)
+	}
+	for format, begin := range map[string]string{"markdown": "# checkout: report of checkout-1\n", "html": "<!doctype html>"} {
+		a := r.as(auth.Read, 200, http.MethodGet, path+"?format="+format, nil)
+		if !strings.HasPrefix(string(a.body), begin) || !strings.HasPrefix(a.header.Get("Content-Type"), "text/"+format) ||
+			!strings.HasPrefix(a.header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: %s, %.60s", format, a.header.Get("Content-Type"), a.body)
+		}
+	}
+	r.refused(auth.Read, 422, "format", http.MethodGet, path+"?format=pdf", nil)
+	r.refused(auth.Read, 404, "not found", http.MethodGet, "/rollouts/other/report", nil)
+}
+
+func TestRevert(t *testing.T) {
+	r := newRig(t)
+	r.as(auth.Operate, 200, http.MethodPost, "/rollouts", strings.Replace(planFile, "stages:",
+		"actions: { revert: { show: [git revert $commit], within: 2m, by: qa } }\nstages:", 1))
+	const path = "/rollouts/checkout/"
+	r.refused(auth.Admin, 409, "there is nothing to revert; it is preflight", http.MethodPost, path+"revert", nil)
+	r.as(auth.Admin, 200, http.MethodPost, path+"complete", map[string]any{"item": "staging"})
+	r.as(auth.Admin, 200, http.MethodPost, path+"start", nil)
+	r.as(auth.Operate, 204, http.MethodPost, "/releases", map[string]any{"release": "1.2", "commit": "abc"})
+	r.refused(auth.Operate, 403, "the plan lets qa revert", http.MethodPost, path+"revert", nil)
+	r.refused(auth.Admin, 409, "no revert is under way", http.MethodPost, path+"revert", map[string]any{"done": true})
+	begun := decode[controller.Result](t, r.as(auth.Admin, 200, http.MethodPost, path+"revert", nil, "Idempotency-Key", "k"))
+	again := decode[controller.Result](t, r.as(auth.Admin, 200, http.MethodPost, path+"revert", nil, "Idempotency-Key", "k"))
+	if n := len(again.Events); n != 1 || again.Events[0].Pos != begun.Events[len(begun.Events)-1].Pos || again.Events[0].Show[0] != "git revert abc" {
+		t.Errorf("begun %+v, again %+v", begun.Events, again.Events)
+	}
+	ways := r.view().Ways
+	if len(ways) != 3 || ways[2].Begun == nil || ways[2].Commands[0] != "git revert abc" || !strings.HasSuffix(ways[2].CLI, "revert checkout-1 --done") {
+		t.Errorf("ways back: %+v", ways)
+	}
+	r.as(auth.Admin, 200, http.MethodPost, path+"revert", map[string]any{"done": true})
+	if v := r.view(); v.State.Revert != nil || v.Exposure != 10 {
+		t.Errorf("after the revert: %+v at %v", v.State.Revert, v.Exposure)
+	}
+}

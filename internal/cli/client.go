@@ -28,12 +28,17 @@ type client struct {
 	http       *http.Client
 }
 
-// client finds server and token: in the first tokens of --data, else in the
-// environment. --url goes before both addresses.
+// client finds server and token: in the first tokens of --data, else in
+// SERIN_URL and SERIN_TOKEN, else in the first tokens of SERIN_DATA. --url
+// goes before all addresses.
 func (a *app) client() (*client, error) {
 	c := &client{url: a.getenv("SERIN_URL"), token: a.getenv("SERIN_TOKEN"), agent: "serin/" + version(), http: &http.Client{Timeout: callLimit}}
-	if a.data != "" {
-		b, err := firstTokens(a.data)
+	dir := a.data
+	if dir == "" && c.token == "" {
+		dir = a.getenv("SERIN_DATA")
+	}
+	if dir != "" {
+		b, err := firstTokens(dir)
 		if err != nil {
 			return nil, err
 		}

@@ -28,7 +28,7 @@ type flagAnswer struct {
 
 func (a *app) flag() *cobra.Command {
 	cmd := &cobra.Command{Use: "flag", Short: "Read and write flags"}
-	cmd.AddCommand(a.flagList(), a.flagGet(), a.flagSet(), a.flagDelete(), a.flagEvaluate())
+	cmd.AddCommand(a.flagList(), a.flagGet(), a.flagSet(), a.flagDelete(), a.flagEvaluate(), a.flagStale(), a.flagEnv())
 	return cmd
 }
 

@@ -1,15 +1,20 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"serin/internal/controller"
 	"serin/internal/plan"
 )
 
@@ -21,42 +26,85 @@ func (a *app) readPlan(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
+// plans are the commands on plans that a server keeps.
+func (a *app) plans() *cobra.Command {
+	cmd := &cobra.Command{Use: "plan", Short: "Versions of plans that a server keeps"}
+	cmd.AddCommand(a.planList(), a.planShow(), a.planPut(), a.planDiff())
+	return cmd
+}
+
 func (a *app) lint() *cobra.Command {
-	return &cobra.Command{
+	var offline bool
+	cmd := &cobra.Command{
 		Use: "lint PLAN", Short: "Check a plan file", Args: cobra.ExactArgs(1),
-		Long: "Check a plan file. Errors stop a start and give exit status 1; warnings do not.",
-		RunE: func(_ *cobra.Command, args []string) error {
+		Long: `Check a plan file. Errors stop a start and give exit status 1; warnings do not.
+
+With a server (--data, --url, or SERIN_URL with SERIN_TOKEN) it is checked with what that server knows too: its channels,
+who owns the flag, and what telemetry brought. --offline asks no server.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			source, err := a.readPlan(args[0])
 			if err != nil {
 				return err
 			}
-			problems, err := lintSource(source)
+			check, where, err := a.checkPlan(cmd.Context(), source, offline)
 			if err != nil {
 				return err
 			}
-			errorCount := plan.Problems(problems).Errors()
-			err = a.print(problems, func(w io.Writer) {
-				printProblems(w, args[0], problems)
-				fmt.Fprintf(w, "%s: %s, %s (not looked at without a server: %s)\n", args[0],
-					count(errorCount, "error"), count(len(problems)-errorCount, "warning"), strings.Join(plan.Skipped(), ", "))
+			for i := range check.Problems {
+				check.Problems[i].File = args[0]
+			}
+			err = a.print(check.Problems, func(w io.Writer) {
+				printProblems(w, args[0], check.Problems)
+				fmt.Fprintf(w, "%s: %s, %s (%s)\n", args[0], count(check.Errors, "error"), count(check.Warnings, "warning"), where)
 			})
-			if err == nil && errorCount > 0 {
+			if err == nil && !check.OK {
 				return errFailed
 			}
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "ask no server")
+	return cmd
 }
 
-// printProblems writes the findings of a plan file with the lines they are in.
+// checkPlan lints a plan with what the server knows, where one is named, and
+// says what was not looked at.
+func (a *app) checkPlan(ctx context.Context, source []byte, offline bool) (check controller.PlanCheck, where string, err error) {
+	named := a.data != "" || a.url != "" || a.getenv("SERIN_URL") != "" && a.getenv("SERIN_TOKEN") != ""
+	if offline || !named {
+		found, err := lintSource(source)
+		n := plan.Problems(found).Errors()
+		return controller.PlanCheck{OK: n == 0, Errors: n, Warnings: len(found) - n, Problems: found},
+			"not looked at without a server: " + strings.Join(plan.Skipped(), ", "), err
+	}
+	c, err := a.client()
+	if err != nil {
+		return check, "", err
+	}
+	if err := c.Call(ctx, http.MethodPost, "/plans/lint", source, &check); err != nil {
+		return check, "", err
+	}
+	where = "with what " + c.url + " knows"
+	if len(check.Skipped) > 0 {
+		where += "; not looked at: " + strings.Join(check.Skipped, ", ")
+	}
+	return check, where, nil
+}
+
+// printProblems writes the findings of a plan file: FILE:LINE:COLUMN, what was
+// found, how to mend it, and the line with a caret under the place.
 func printProblems(w io.Writer, file string, problems []plan.Problem) {
-	for i := range problems {
-		problems[i].File = file
-		fmt.Fprintln(w, problems[i])
-		if problems[i].Excerpt != "" {
-			fmt.Fprintf(w, "    %s\n", problems[i].Excerpt)
+	for _, p := range problems {
+		fmt.Fprintln(w, oneLine(fmt.Sprintf("%s:%d:%d: %s %s: %s: %s", file, p.Line, p.Column, p.Severity, p.Code, p.What, p.Fix)))
+		if p.Excerpt != "" {
+			fmt.Fprintf(w, "    %s\n    %s^\n", oneLine(p.Excerpt), indent(p.Excerpt, p.Column))
 		}
 	}
+}
+
+// indent is as wide as what stands before a column of a line, from 1 in bytes.
+func indent(line string, column int) string {
+	return strings.Repeat(" ", utf8.RuneCountInString(line[:min(max(column, 1)-1, len(line))]))
 }
 
 // count writes a number with its noun: "no errors", "1 error", "2 errors".
@@ -98,7 +146,7 @@ func (a *app) initPlan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := io.WriteString(f, firstPlan); err != nil {
+			if _, err := io.WriteString(f, a.modeline()+firstPlan); err != nil {
 				return errors.Join(err, f.Close())
 			}
 			if err := f.Close(); err != nil {
@@ -107,6 +155,16 @@ func (a *app) initPlan() *cobra.Command {
 			return a.done(map[string]any{"written": file}, "%s written; next: serin lint %s", file, file)
 		},
 	}
+}
+
+// modeline tells editors with the YAML language server where the schema of
+// plans is, if a server is named.
+func (a *app) modeline() string {
+	address := cmp.Or(a.url, a.getenv("SERIN_URL"))
+	if address == "" {
+		return ""
+	}
+	return "# yaml-language-server: $schema=" + strings.TrimSuffix(oneLine(address), "/") + "/api/v1/plans/schema\n"
 }
 
 func lintSource(source []byte) ([]plan.Problem, error) {
@@ -143,6 +201,16 @@ func (a *app) show() *cobra.Command {
 				return err
 			}
 			return a.print(map[string]string{"plan": p.Name, "show": string(plan.Show(p))}, func(w io.Writer) { _, _ = w.Write(plan.Show(p)) })
+		},
+	}
+}
+
+func (a *app) schema() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON Schema of plan files, for editors", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := a.Out.Write(plan.Schema())
+			return err
 		},
 	}
 }

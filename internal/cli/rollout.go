@@ -22,7 +22,7 @@ import (
 
 func (a *app) rollout() *cobra.Command {
 	cmd := &cobra.Command{Use: "rollout", Short: "Create, watch and steer rollouts"}
-	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan(), a.rolloutRunbook(), a.rolloutCalendar())
+	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan(), a.rolloutRunbook(), a.rolloutCalendar(), a.rolloutExplain())
 	for _, v := range steering {
 		cmd.AddCommand(a.rolloutVerb(v))
 	}
@@ -40,7 +40,7 @@ type steer struct {
 // steering lists the verbs, the same words as on buttons, in the API and in the journal.
 var steering = []steer{
 	{rollout.Start, "Start it: the checklist must be complete", "", nil},
-	{rollout.Approve, "Approve the next raise", "", nil},
+	{rollout.Approve, "Approve the next raise, a restart or a looser plan", "", []string{"item"}},
 	{rollout.Accept, "Accept an unknown criterion at the end of bake", "", nil},
 	{rollout.Confirm, "Confirm what no metric says", "TEXT", nil},
 	{rollout.Complete, "Complete a checklist item or task", "ITEM", []string{"evidence", "choice"}},
@@ -54,11 +54,13 @@ var steering = []steer{
 	{rollout.Revise, "Revise the plan in flight", "", []string{"plan"}},
 	{rollout.Cancel, "Cancel before the start or after a rollback", "", nil},
 	{rollout.Finish, "Finish the clean-up", "", nil},
+	{rollout.Revert, "Say that you revert by hand, and with --done that it is live", "", []string{"done"}},
 }
 
 func (a *app) rolloutVerb(s steer) *cobra.Command {
 	var reason, as, to, percent, evidence, choice, cause, file, key string
-	var hotfix bool
+	var approved string
+	var hotfix, done bool
 	var version int64
 	use, n := string(s.verb)+" ROLLOUT", 1
 	if s.item != "" {
@@ -69,7 +71,7 @@ func (a *app) rolloutVerb(s steer) *cobra.Command {
 	f.StringVar(&reason, "reason", "", "why, for the journal")
 	f.StringVar(&as, "as", "", "plan role to act in (default: the token's)")
 	f.StringVar(&key, "key", "", "idempotency key: the same key twice is one command")
-	if !s.verb.Lowers() {
+	if !s.verb.Urgent() {
 		f.Int64Var(&version, "version", 0, "version last seen; the command is refused when it is stale")
 	}
 	for _, name := range s.flags {
@@ -84,6 +86,10 @@ func (a *app) rolloutVerb(s steer) *cobra.Command {
 			f.StringVar(&evidence, "evidence", "", "link to the evidence")
 		case "choice":
 			f.StringVar(&choice, "choose", "", "option chosen")
+		case "item":
+			f.StringVar(&approved, "item", "", "what is approved: restart for a new attempt after a rollback, revise for a looser plan (default: the next raise)")
+		case "done":
+			f.BoolVar(&done, "done", false, "the revert is live; without it, it begins now")
 		case "cause":
 			f.StringVar(&cause, "cause", "", "what was wrong and is mended")
 		case "plan":
@@ -97,6 +103,12 @@ func (a *app) rolloutVerb(s steer) *cobra.Command {
 		}
 		if n == 2 {
 			body["item"] = args[1]
+		}
+		if approved != "" {
+			body["item"] = approved
+		}
+		if done {
+			body["done"] = true
 		}
 		if percent != "" && hotfix {
 			return usageError{errors.New("--to and --hotfix exclude each other: a hotfix takes the flag off everybody")}
@@ -140,6 +152,11 @@ func (a *app) command(ctx context.Context, id string, verb rollout.Verb, key str
 func printResult(w io.Writer, r controller.Result) {
 	for _, e := range r.Events {
 		fmt.Fprintln(w, strings.TrimSpace(fmt.Sprintf("%d  %s  %s  %s", e.Pos, e.At.UTC().Format(time.DateTime), e.Type, oneLine(e.Item))))
+	}
+	for _, e := range r.Events { // what a person is to do by hand
+		for _, line := range e.Show {
+			fmt.Fprintf(w, "    %s\n", oneLine(line))
+		}
 	}
 	fmt.Fprintf(w, "%s is %s at %s, version %d\n", r.State.ID, words(r.State.Status), r.State.Exposure, r.State.Version)
 }

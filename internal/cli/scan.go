@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +32,8 @@ With --plan it looks for the flag's key and build variable, the symbols of "refs
 Exit status 1 while something is left; comments are listed and do not count unless --comments.
 
 Without anything to look for it asks the server for its flags, and says of each whether the tree refers to it and
-whether it is stale: no rollout owns it and it serves one variant to everybody. This report has exit status 0.
+whether it is stale: no rollout owns it and it serves one variant to everybody. This report has exit status 0;
+"serin flag stale" knows more of each flag's use.
 
 Left out are node_modules, vendor, dist, build and the like, what .gitignore names, minified and binary files.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -180,10 +179,9 @@ func printFlagReports(w io.Writer, reports []flagReport) {
 	_ = t.Flush()
 }
 
-// constant tells whether everybody gets the same: the flag is off, or has no
-// targeting. A targeting that happens to select one variant is not looked into.
+// constant tells whether everybody gets the same, and is not meant to.
 func constant(d flag.Definition) bool {
-	t := bytes.TrimSpace(d.Targeting)
-	var rule map[string]json.RawMessage
-	return d.State == "DISABLED" || len(t) == 0 || json.Unmarshal(t, &rule) == nil && len(rule) == 0
+	variants, known := d.Outcomes()
+	permanent, _ := d.Metadata["permanent"].(bool)
+	return known && len(variants) == 1 && !permanent
 }

@@ -39,7 +39,7 @@ are read again.`,
 				return usageError{err}
 			}
 			log, least := a.logger(cfg.Log)
-			s, err := server.New(cmd.Context(), server.Options{Data: a.data, Logger: log, Config: cfg, Version: version()})
+			s, err := a.open(cmd.Context(), server.Options{Data: a.data, Logger: log, Config: cfg, Version: version()})
 			if err != nil {
 				return err
 			}

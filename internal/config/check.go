@@ -17,7 +17,7 @@ func (c Config) Check() error {
 	errs := []error{
 		checkURL("public_url", c.PublicURL), checkURL("operator_url", c.OperatorURL),
 		checkListen("listen", c.Listen), checkListen("operator_listen", c.OperatorListen),
-		c.TLS.check(), c.Log.check(),
+		c.TLS.check(), c.OIDC.check(), c.Log.check(),
 	}
 	if c.OperatorListen != "" && c.OperatorListen == c.Listen {
 		errs = append(errs, errors.New("operator_listen is the same as listen: leave it out, or give another port"))
@@ -69,6 +69,25 @@ func (t TLS) check() error {
 
 // On reports whether connections are encrypted.
 func (t TLS) On() bool { return t.Cert != "" || len(t.ACME.Hosts) > 0 }
+
+func (o OIDC) check() error {
+	if o.Issuer == "" {
+		if o.ClientID != "" || o.Create != "" {
+			return errors.New("oidc: issuer is missing")
+		}
+		return nil
+	}
+	if err := checkURL("oidc.issuer", o.Issuer); err != nil {
+		return err
+	}
+	if o.ClientID == "" {
+		return errors.New("oidc: client_id is missing")
+	}
+	if !slices.Contains([]string{"", "viewer", "operator", "approver"}, o.Create) {
+		return fmt.Errorf("oidc.create %q: write viewer, operator or approver, or leave it out", o.Create)
+	}
+	return nil
+}
 
 func (l Log) check() error {
 	if _, err := l.Least(); err != nil {

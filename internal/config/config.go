@@ -37,6 +37,8 @@ type Config struct {
 	TLS TLS `yaml:"tls"`
 	// TrustedProxies are addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed; empty = nobody's.
 	TrustedProxies []string `yaml:"trusted_proxies"`
+	// OIDC is the identity provider that people sign in by, beside local accounts and links; empty = none.
+	OIDC OIDC `yaml:"oidc"`
 	// Log is what is written to standard error.
 	Log Log `yaml:"log"`
 	// Slack is the bot that posts to a plan's channels such as "slack:#ops".
@@ -64,6 +66,23 @@ type ACME struct {
 	Email string `yaml:"email"`
 	// Directory is the authority's address; "" = Let's Encrypt.
 	Directory string `yaml:"directory"`
+}
+
+// OIDC is an identity provider that speaks OpenID Connect. Register serin there
+// with the callback operator_url/login/callback.
+type OIDC struct {
+	// Issuer is the provider's address, below which it has /.well-known/openid-configuration; "" = no provider.
+	Issuer string `yaml:"issuer"`
+	// ClientID is serin's name at the provider; required with issuer.
+	ClientID string `yaml:"client_id"`
+	// ClientSecret is serin's secret at the provider; "" = a public client, which PKCE makes safe.
+	ClientSecret string `yaml:"client_secret" secret:"true"`
+	// Name is what the sign-in page calls the provider; "" = the issuer's host.
+	Name string `yaml:"name"`
+	// Domains are the domains of e-mail addresses that may sign in; empty = any that the provider has.
+	Domains []string `yaml:"domains"`
+	// Create is the role that somebody gets who signs in for the first time: viewer, operator or approver; "" = only people who have an account.
+	Create string `yaml:"create"`
 }
 
 // Log says what is logged and how.

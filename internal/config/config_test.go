@@ -48,6 +48,9 @@ func TestLoad(t *testing.T) {
 		{name: "same address twice", yaml: "listen: \":1\"\noperator_listen: \":1\"\n", err: "operator_listen is the same"},
 		{name: "bad proxy", yaml: "trusted_proxies: [proxy]\n", err: "trusted_proxies: \"proxy\""},
 		{name: "bad level", yaml: "log: { level: loud, format: xml }\n", err: "log.level \"loud\""},
+		{name: "a provider without a client", yaml: "oidc: { issuer: https://id.example }\n", err: "oidc: client_id is missing"},
+		{name: "a client without a provider", yaml: "oidc: { client_id: x }\n", err: "oidc: issuer is missing"},
+		{name: "everybody an admin", yaml: "oidc: { issuer: https://id.example, client_id: x, create: admin }\n", err: "oidc.create \"admin\""},
 		{name: "all faults at once", yaml: "public_url: x\noperator_url: y\n", err: "operator_url \"y\""},
 		{name: "missing secret file", env: map[string]string{"SERIN_SLACK_TOKEN_FILE": filepath.Join(dir, "none")}, err: "SERIN_SLACK_TOKEN_FILE"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"serin/internal/controller"
 	"serin/internal/rollout"
 )
 
@@ -65,6 +66,17 @@ func TestPagesAreAccessible(t *testing.T) {
 	a.page("plan", "/rollouts/"+running+"/plan")
 	a.page("plan before the start", "/rollouts/"+preflight+"/plan")
 	a.page("runbook", "/rollouts/"+running+"/runbook")
+	var stored controller.PlanStored
+	s.ask(http.MethodPost, "/plans", strings.NewReplacer("plan: checkout", "plan: running", "newCheckout", "flag-running", "p1 > 50", "p1 > 60").Replace(checkoutPlan), &stored)
+	a.page("plans", "/plans")
+	a.page("a plan", "/plans/running")
+	a.page("plans compared", "/plans/running/diff?from=1&to=2")
+	a.page("a draft of a plan", "/plans/running/diff?to=draft")
+	for _, id := range []string{preflight, running, "cleanup-1"} {
+		for _, path := range []string{"/checklist", "/cleanup", "/explain", "/explain?at=2", "/report"} {
+			a.page(path+" of "+id, "/rollouts/"+id+path)
+		}
+	}
 	a.page("audit log", "/audit")
 	a.page("audit log of nobody", "/audit?who=nobody&target=rollout+"+running)
 	a.page("confirm rollback", "/rollouts/"+running+"/rollback")
@@ -81,7 +93,12 @@ func (s *site) inState(name string, want rollout.Status) string {
 	key := "flag-" + name
 	file := strings.NewReplacer("plan: checkout", "plan: "+name, "newCheckout", key).Replace(checkoutPlan)
 	if want == rollout.Cleanup {
-		file += "cleanup:\n  tasks:\n    - { id: legacy, do: Delete the old checkout }\n"
+		file += `cleanup:
+  tasks:
+    - { id: legacy, do: Delete the old checkout, verify: path gone src/old/, irreversible: true }
+    - { id: flag, do: Retire the flag, choose: { a: remove it, b: keep it } }
+    - { id: wrapper, do: Remove the wrapper, when: flag = a }
+`
 	}
 	id := s.create(file)
 	if want == rollout.Preflight {

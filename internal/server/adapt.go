@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"serin/internal/auth"
+	"serin/internal/auth/oidc"
 	"serin/internal/controller"
 	"serin/internal/evidence"
 	"serin/internal/intake"
@@ -97,7 +99,7 @@ type pages struct{ *controller.Controller }
 const adminRole = "admin"
 
 func (p pages) Do(ctx context.Context, id string, cmd rollout.Command) (controller.Result, error) {
-	actor := controller.Actor{Name: cmd.By, Role: cmd.Role}
+	actor := controller.Actor{Name: cmd.By, Role: cmd.Role, Handles: web.PersonOf(ctx).Handles}
 	if cmd.Role == adminRole {
 		actor.Role, actor.Admin = "", true
 	}
@@ -138,6 +140,18 @@ func (s sessions) SignIn(ctx context.Context, token string) (string, web.Person,
 	return cookie, person(p), err
 }
 
+func (s sessions) SignInPassword(ctx context.Context, name, password string) (string, web.Person, error) {
+	cookie, p, err := s.Auth.SignInPassword(ctx, name, password)
+	var locked *auth.LockedError
+	switch {
+	case errors.As(err, &locked):
+		return "", web.Person{}, &web.SlowDownError{After: locked.After}
+	case errors.Is(err, auth.ErrUnauthenticated):
+		return "", web.Person{}, web.ErrBadToken
+	}
+	return cookie, person(p), err
+}
+
 func (s sessions) Principal(r *http.Request) (auth.Principal, bool) {
 	c, err := r.Cookie(web.CookieName)
 	if err != nil {
@@ -151,10 +165,41 @@ func (s sessions) CSRF(cookie string) string { return auth.CSRF(cookie) }
 
 func (s sessions) CheckCSRF(cookie, token string) bool { return auth.CheckCSRF(cookie, token) }
 
+// provider gives the identity provider to the sign-in page.
+type provider struct {
+	*oidc.Provider
+	people *auth.Auth
+	name   string
+	create string // role of somebody new; "" = nobody is let in who is not known
+}
+
+func (p provider) Name() string { return p.name }
+
+func (p provider) Finish(w http.ResponseWriter, r *http.Request) (string, web.Person, string, error) {
+	id, next, err := p.Provider.Finish(w, r)
+	switch {
+	case errors.Is(err, oidc.ErrStale), errors.Is(err, oidc.ErrDomain), errors.Is(err, oidc.ErrDenied):
+		return "", web.Person{}, "", &web.RefusedError{Why: sentence(err)}
+	case err != nil:
+		return "", web.Person{}, "", err
+	}
+	cookie, who, err := p.people.SignInSubject(auth.WithAgent(r.Context(), r.UserAgent()), id, p.create)
+	if errors.Is(err, auth.ErrUnauthenticated) {
+		return "", web.Person{}, "", &web.RefusedError{Why: p.name + " knows you, but you have no account here. Ask an admin for one with your e-mail address."}
+	}
+	return cookie, person(who), next, err
+}
+
+// sentence makes an error one.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
 func person(p auth.Principal) web.Person {
 	role := p.Role
 	if role == "" && p.Can(auth.Admin) {
 		role = adminRole
 	}
-	return web.Person{Name: p.Name, Role: role, Scopes: p.Scopes}
+	return web.Person{Name: p.Name, Role: role, Scopes: p.Scopes, Handles: p.Handles}
 }

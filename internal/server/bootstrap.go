@@ -77,4 +77,3 @@ func DSN(url, key, project string) string {
 
 // Bootstrap returns what the first start made; nil at every later start.
 func (s *Server) Bootstrap() *Bootstrap { return s.bootstrap }
-

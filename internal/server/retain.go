@@ -39,4 +39,3 @@ func (s *Server) retain(ctx context.Context) error {
 		reserve(filepath.Join(s.o.Data, "reserve")).fill(s.o.Logger) // after it was used
 	}
 }
-

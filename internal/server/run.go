@@ -35,10 +35,24 @@ func (s *Server) Run(ctx context.Context) error {
 	run("evidence", s.evidence.Run)
 	run("controller", s.control.Run)
 	run("retention", s.retain)
+	cautious := make(chan struct{})
+	group.Go(func() error {
+		select {
+		case <-s.control.Running():
+		case <-engine.Done():
+			return nil
+		}
+		if err := s.afterRestore(engine); err != nil {
+			fail(err)
+			return err
+		}
+		close(cautious)
+		return nil
+	})
 	for _, e := range s.entrances {
 		group.Go(func() error {
 			select {
-			case <-s.control.Running():
+			case <-cautious:
 			case <-engine.Done():
 				return nil
 			}
@@ -66,7 +80,6 @@ func (s *Server) Run(ctx context.Context) error {
 	stopEngine()
 	return errors.Join(group.Wait(), s.Close())
 }
-
 
 // Reloaded names the keys of the configuration that Reload takes over.
 var Reloaded = []string{"`slack`", "`webhooks`", "`trusted_proxies`", "`log.level`", "certificate files"}

@@ -43,6 +43,9 @@ const DefaultListen = "127.0.0.1:8750"
 // DefaultData is where serin keeps its data until told otherwise.
 const DefaultData = "serin-data"
 
+// DatabaseFile is the name of the store's file in the data directory.
+const DatabaseFile = "serin.db"
+
 // Options say where the data is and how to listen. A zero Options keeps data
 // in DefaultData and listens on DefaultListen.
 type Options struct {
@@ -112,7 +115,7 @@ func (s *Server) setup(ctx context.Context) error {
 	s.onClose("data directory", unlock)
 	room := reserve(filepath.Join(o.Data, "reserve"))
 	room.fill(o.Logger)
-	db, err := sqlite.Open(ctx, filepath.Join(o.Data, "serin.db"), sqlite.Options{Logger: o.Logger, Spare: room.free})
+	db, err := sqlite.Open(ctx, filepath.Join(o.Data, DatabaseFile), sqlite.Options{Logger: o.Logger, Spare: room.free})
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
@@ -156,7 +159,7 @@ func (s *Server) setup(ctx context.Context) error {
 	signedIn := sessions{people}
 	dashboard, err := web.New(web.Options{
 		Rollouts: pages{s.control}, Sessions: signedIn, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version,
-		Connect: s.connect(ctx), PlainHTTP: !strings.HasPrefix(s.DashboardURL(), "https://"),
+		Connect: s.connect(ctx), PlainHTTP: !strings.HasPrefix(s.DashboardURL(), "https://"), Provider: s.provider(people),
 	})
 	if err != nil {
 		return fmt.Errorf("build pages: %w", err)

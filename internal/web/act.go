@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"serin/internal/auth"
 	"serin/internal/controller"
 	"serin/internal/flag"
 	"serin/internal/rollout"
@@ -32,7 +33,25 @@ func (s *server) confirm(w http.ResponseWriter, r *http.Request) {
 		s.noVerb(w, r, v, verb)
 		return
 	}
+	a.Back = backTo(r.URL.Query().Get("back"))
 	s.showConfirm(w, r, http.StatusOK, v, a)
+}
+
+// backTo is the page of a rollout that a form came from, "" for the overview.
+// Any other word is none, so that an address cannot lead elsewhere.
+func backTo(page string) string {
+	if page == "checklist" || page == "cleanup" {
+		return page
+	}
+	return ""
+}
+
+// pageOf is the address of a rollout's page; page is what backTo returned.
+func pageOf(id, page string) string {
+	if page == "" {
+		return "/rollouts/" + id
+	}
+	return "/rollouts/" + id + "/" + page
 }
 
 func (s *server) showConfirm(w http.ResponseWriter, r *http.Request, status int, v controller.View, a action) {
@@ -62,21 +81,24 @@ func (s *server) act(w http.ResponseWriter, r *http.Request) {
 		s.missing(w, r)
 		return
 	}
-	if !who.Person.can("operate", "approve") {
+	if !who.Person.may(verb) {
 		s.problem(w, r, http.StatusForbidden, "You may not do this",
-			"Your token may only read. Ask for one with the scope “operate”; anyone who has one can do it from the command line too.")
+			"It needs the scope “"+string(auth.VerbScope(verb))+"”, which you do not have. Ask an admin; anyone who has it can do it from the command line too.")
 		return
 	}
 	c, err := command(r, who.Person, verb)
 	a, offered := s.actionOf(v, who, verb, c.Item)
-	if err == nil && offered && a.Override && r.FormValue("typed") != v.ID {
+	if err == nil && offered && (a.Override || a.Final) && r.FormValue("typed") != v.ID {
 		err = &rollout.Refusal{Kind: rollout.Missing, Why: "Type " + v.ID + " to promote past open gates."}
+		if a.Final {
+			err = &rollout.Refusal{Kind: rollout.Missing, Why: "Type " + v.ID + ": after this there is no rollback any more."}
+		}
 	}
 	if err == nil {
 		_, err = s.Rollouts.Do(r.Context(), v.ID, c)
 	}
 	if err == nil {
-		http.Redirect(w, r, "/rollouts/"+v.ID+"?done="+string(verb), http.StatusSeeOther)
+		http.Redirect(w, r, pageOf(v.ID, backTo(r.FormValue("back")))+"?done="+string(verb), http.StatusSeeOther)
 		return
 	}
 	s.refused(w, r, verb, c, err)
@@ -86,7 +108,8 @@ func (s *server) act(w http.ResponseWriter, r *http.Request) {
 func command(r *http.Request, p Person, verb rollout.Verb) (rollout.Command, error) {
 	c := rollout.Command{Verb: verb, By: p.Name, Role: p.Role, May: p.May, Via: "web",
 		Reason: strings.TrimSpace(r.FormValue("reason")), To: r.FormValue("to"), Item: r.FormValue("item"),
-		Evidence: strings.TrimSpace(r.FormValue("evidence")), Cause: strings.TrimSpace(r.FormValue("cause"))}
+		Evidence: strings.TrimSpace(r.FormValue("evidence")), Cause: strings.TrimSpace(r.FormValue("cause")),
+		Done: r.FormValue("done") == "yes"}
 	if carriesVersion(verb) {
 		n, err := strconv.ParseInt(r.FormValue("version"), 10, 64)
 		if err != nil || n <= 0 {
@@ -135,7 +158,7 @@ func (s *server) refused(w http.ResponseWriter, r *http.Request, verb rollout.Ve
 		s.problem(w, r, status, looks[verb].label+" was refused", upper(no.Why))
 		return
 	}
-	a.Error = upper(no.Why)
+	a.Error, a.Back = upper(no.Why), backTo(r.FormValue("back"))
 	for i := range a.Fields {
 		if typed := r.FormValue(a.Fields[i].Name); a.Fields[i].Kind == "text" {
 			a.Fields[i].Value = typed

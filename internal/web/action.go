@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"serin/internal/auth"
 	"serin/internal/controller"
 	"serin/internal/rollout"
 )
@@ -18,6 +19,8 @@ type action struct {
 	Open       bool     // the submit works
 	Missing    []string // what bars it
 	Override   bool     // needs the typed id and a reason
+	Final      bool     // needs the typed id: there is no way back
+	Back       string   // the page to return to, see backTo
 	Question   string
 	Text       string
 	Submit     string
@@ -34,6 +37,7 @@ type action struct {
 	CSRF       string
 	Error      string // why the last try was refused
 	Changes    []entry
+	Ways       []wayBack // where a lowering is offered
 }
 
 // field is one input of an action's form.
@@ -66,6 +70,7 @@ var looks = map[rollout.Verb]look{
 	rollout.Restart:  {"Restart", "play", "n", "pri", "Restart", "pri"},
 	rollout.Cancel:   {"Cancel rollout", "cross", "", "ghost", "Cancel the rollout", "solid-danger"},
 	rollout.Finish:   {"Finish", "check", "n", "pri", "Finish", "pri"},
+	rollout.Revert:   {"Revert by hand", "back", "", "ghost", "I am doing it", "pri"},
 }
 
 // barOrder is which verbs the head of the page offers in each state, the
@@ -75,13 +80,13 @@ var barOrder = map[rollout.Status][]rollout.Verb{
 	rollout.Running:    {rollout.Pause, rollout.Reduce, rollout.Promote, rollout.Rollback},
 	rollout.Paused:     {rollout.Resume, rollout.Reduce, rollout.Promote, rollout.Rollback},
 	rollout.Reduced:    {rollout.Resume, rollout.Reduce, rollout.Rollback},
-	rollout.RolledBack: {rollout.Cancel, rollout.Restart},
+	rollout.RolledBack: {rollout.Cancel, rollout.Approve, rollout.Restart},
 	rollout.Cleanup:    {rollout.Finish, rollout.Rollback},
 }
 
 // carriesVersion reports whether a verb's form says which version was seen.
 func carriesVersion(v rollout.Verb) bool {
-	return !v.Lowers() && v != rollout.Cancel && v != rollout.Complete && v != rollout.Reopen
+	return !v.Urgent() && v != rollout.Cancel && v != rollout.Complete && v != rollout.Reopen
 }
 
 // actionOf builds verb's form for a view; false if the rollout does not offer
@@ -97,12 +102,21 @@ func (s *server) actionOf(v controller.View, who visit, verb rollout.Verb, item 
 	if carriesVersion(verb) {
 		a.Version = v.Version
 	}
-	if !who.Person.can("operate", "approve") {
-		a.Open, a.Missing = false, append(slices.Clone(a.Missing), "your token may only read; ask for one with the scope “operate”")
+	if !who.Person.may(verb) {
+		a.Open, a.Missing = false, append(slices.Clone(a.Missing), "you lack the scope “"+string(auth.VerbScope(verb))+"”; ask an admin for it")
 	}
 	describe(&a, v, who.Person, item)
+	a.Ways = waysOf(v, verb)
 	return a, true
 }
+
+// ofItem reports whether the verb is about an item of a list.
+func (a action) ofItem() bool {
+	return a.Verb == rollout.Complete || a.Verb == rollout.Reopen || a.Verb == rollout.Confirm
+}
+
+// Cancelled is where the safe choice leads.
+func (a action) Cancelled() string { return pageOf(a.ID, a.Back) }
 
 // describe words the form of each verb.
 func describe(a *action, v controller.View, p Person, item string) {
@@ -139,6 +153,10 @@ func describe(a *action, v controller.View, p Person, item string) {
 		a.Question, a.Text = "Restart "+title+"?", "A new attempt with new evidence. Say what was wrong and what was done about it."
 		a.Fields = []field{{Name: "cause", Label: "Cause of the rollback", Kind: "text", Required: true}, stageField(v)}
 	case rollout.Approve:
+		if v.State.Status == rollout.RolledBack {
+			describeRestartApproval(a, title)
+			break
+		}
 		a.Question, a.Text = "Approve "+next+"?", "Your approval is recorded with your name. The stage starts once every gate holds."
 	case rollout.Accept:
 		a.Question, a.Text = "Accept what is unknown?", "The unknown gates of this stage no longer hold it back; gates that are not met still do."
@@ -153,10 +171,12 @@ func describe(a *action, v controller.View, p Person, item string) {
 			a.Missing = nil
 		}
 	case rollout.Confirm, rollout.Complete, rollout.Reopen:
-		describeItem(a, v, item)
+		describeItem(a, v, p, item)
 	case rollout.Cancel:
 		a.Question, a.Text, a.Keep = "Cancel "+title+"?", "The rollout ends. A new one of the same plan can be created later.", "Keep it"
 		a.Fields = []field{reason("Reason, kept in the journal", false)}
+	case rollout.Revert:
+		describeRevert(a, v)
 	case rollout.Finish:
 		a.Question, a.Text = "Finish "+title+"?", "The rollout is closed; its journal stays."
 	}
@@ -199,24 +219,34 @@ func describePromote(a *action, v controller.View, p Person, next string) {
 	}
 }
 
-func describeItem(a *action, v controller.View, item string) {
+// describeItem words the form of an item. Without an item it lists those that
+// need no more than a click; an item of its own brings its own questions.
+func describeItem(a *action, v controller.View, p Person, item string) {
 	var list []controller.ItemView
 	switch {
 	case a.Verb == rollout.Confirm:
 		a.Question, a.Text, list = "Confirm by a person", "Something no metric says. It is recorded with your name.", v.Confirm
 	default:
 		a.Question, a.Text = "Complete an item", "It is recorded with your name; evidence may be a link."
-		list = slices.Concat(v.Checklist, v.Before, v.Tasks)
+		list = itemsNow(v)
 	}
 	done := a.Verb == rollout.Reopen
 	if done {
 		a.Question, a.Text = "Reopen an item", "The item counts as open again."
 	}
 	f := field{Name: "item", Label: "Item", Kind: "select", Required: true}
-	for _, it := range list {
-		if it.Done == done {
-			f.Options = append(f.Options, option{it.ID, clip(it.Do, 90), it.ID == item})
+	var chosen *controller.ItemView
+	for i, it := range list {
+		if it.Done != done || item == "" && !done && a.Verb != rollout.Confirm && (special(it) || len(itemBars(it, p, v.At)) > 0) {
+			continue
 		}
+		if it.ID == item {
+			chosen = &list[i]
+		}
+		f.Options = append(f.Options, option{it.ID, clip(it.Do, 90), it.ID == item})
+	}
+	if chosen != nil && a.Verb == rollout.Complete {
+		f.Options = []option{{item, clip(chosen.Do, 90), true}}
 	}
 	a.Fields = []field{f}
 	if !done {
@@ -224,6 +254,44 @@ func describeItem(a *action, v controller.View, item string) {
 	}
 	if len(f.Options) == 0 {
 		a.Open, a.Missing = false, append(slices.Clone(a.Missing), "there is no such item")
+	}
+	if chosen != nil && a.Verb == rollout.Complete {
+		describeChosen(a, v, p, *chosen)
+	}
+}
+
+// itemsNow are the items of the lists that are open now.
+func itemsNow(v controller.View) []controller.ItemView {
+	switch v.State.Status {
+	case rollout.Preflight:
+		return slices.Concat(v.Checklist, v.Before)
+	case rollout.Cleanup:
+		return v.Tasks
+	}
+	return v.Before
+}
+
+// describeChosen words the completion of one item: what bars it, what it
+// chooses, and that there is no way back from it.
+func describeChosen(a *action, v controller.View, p Person, it controller.ItemView) {
+	a.CLI = "serin rollout complete " + v.ID + " " + it.ID
+	if bars := itemBars(it, p, v.At); len(bars) > 0 {
+		a.Open, a.Missing = false, append(slices.Clone(a.Missing), bars...)
+	}
+	if len(it.Choose) > 0 {
+		a.Question, a.Submit = "Choose: "+clip(it.Do, 90), "Record the choice"
+		a.Text = "It decides which tasks apply. It can be changed until the rollout is finished."
+		f := field{Name: "to", Label: "Option", Kind: "select", Required: true}
+		for _, c := range it.Choose {
+			f.Options = append(f.Options, option{c.Key, c.Key + ": " + c.Text, false})
+		}
+		a.Fields = append(a.Fields, f)
+		a.CLI += " --choose " + it.Choose[0].Key
+	}
+	if it.Irreversible {
+		a.Question, a.Final, a.SubmitKind, a.Submit = "Pass the point of no return?", true, "solid-danger", "It is done, for good"
+		a.Text = "“" + clip(it.Do, 200) + "” leaves nothing to roll back to. Say so only when it is done: from then on serin can page, and not roll back."
+		a.Fields = append(a.Fields, field{Name: "typed", Label: "Type " + v.ID + " to confirm", Kind: "confirm", Value: v.ID, Required: true})
 	}
 }
 
@@ -277,8 +345,8 @@ func (a *action) effect(v controller.View, to float64) {
 // bar returns the buttons of the page's head.
 func (s *server) bar(v controller.View, who visit) []action {
 	var out []action
-	for _, verb := range barOrder[v.State.Status] {
-		if a, ok := s.actionOf(v, who, verb, ""); ok {
+	for _, verb := range withRevert(v, barOrder[v.State.Status]) {
+		if a, ok := s.actionOf(v, who, verb, ""); ok && (a.Open || !onlyOpen(verb)) {
 			out = append(out, a)
 		}
 	}
@@ -288,7 +356,10 @@ func (s *server) bar(v controller.View, who visit) []action {
 // dialogs returns every form that the page may open.
 func (s *server) dialogs(v controller.View, who visit) []action {
 	out := s.bar(v, who)
-	for _, verb := range []rollout.Verb{rollout.Approve, rollout.Accept, rollout.Confirm, rollout.Complete, rollout.Reopen} {
+	for _, verb := range []rollout.Verb{rollout.Approve, rollout.Accept, rollout.Confirm, rollout.Complete, rollout.Reopen, rollout.Revert} {
+		if slices.ContainsFunc(out, func(a action) bool { return a.Verb == verb }) {
+			continue
+		}
 		if a, ok := s.actionOf(v, who, verb, ""); ok && (a.Open || verb == rollout.Approve && v.State.Status == rollout.Running) {
 			out = append(out, a)
 		}

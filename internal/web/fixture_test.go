@@ -24,6 +24,7 @@ func num(v float64) *float64 { return &v }
 
 // fakeRollouts serves fixtures and records commands.
 type fakeRollouts struct {
+	on       fakePlans
 	mu       sync.Mutex // guards commands
 	commands []rollout.Command
 	views    []controller.View
@@ -37,6 +38,19 @@ type fakeRollouts struct {
 	unread   error // answer of Runbook and Calendar
 	audited  []store.AuditEntry
 	asked    controller.AuditQuery // the last
+	why      controller.Explanation
+	noWhy    error  // answer of ExplainAt
+	moment   string // that ExplainAt was last asked for
+	report   controller.Report
+}
+
+func (f *fakeRollouts) ExplainAt(_ context.Context, _, at string) (controller.Explanation, error) {
+	f.moment = at
+	return f.why, cmp.Or(f.noWhy, f.err)
+}
+
+func (f *fakeRollouts) Report(context.Context, string) (controller.Report, error) {
+	return f.report, cmp.Or(f.unread, f.err)
 }
 
 func (f *fakeRollouts) Runbook(context.Context, string) (controller.Runbook, error) {
@@ -128,9 +142,10 @@ func (f *fakeRollouts) Series(_ context.Context, id, metric string, from, to tim
 type fakeSessions struct{ person Person }
 
 const (
-	goodCookie = "cookie-of-a-person"
-	goodToken  = "token-of-a-person"
-	goodCSRF   = "csrf-of-a-session"
+	goodCookie   = "cookie-of-a-person"
+	goodToken    = "token-of-a-person"
+	goodPassword = "correct horse battery"
+	goodCSRF     = "csrf-of-a-session"
 )
 
 func (f *fakeSessions) Session(_ context.Context, cookie string) (Person, error) {
@@ -147,6 +162,16 @@ func (f *fakeSessions) SignIn(_ context.Context, token string) (string, Person, 
 	return goodCookie, f.person, nil
 }
 
+func (f *fakeSessions) SignInPassword(_ context.Context, name, password string) (string, Person, error) {
+	switch {
+	case name == "locked":
+		return "", Person{}, &SlowDownError{After: 90 * time.Second}
+	case password != goodPassword:
+		return "", Person{}, ErrBadToken
+	}
+	return goodCookie, f.person, nil
+}
+
 func (f *fakeSessions) SignOut(context.Context, string) error { return nil }
 func (f *fakeSessions) CSRF(string) string                    { return goodCSRF }
 func (f *fakeSessions) CheckCSRF(cookie, token string) bool {
@@ -154,7 +179,7 @@ func (f *fakeSessions) CheckCSRF(cookie, token string) bool {
 }
 
 func onCall() *fakeSessions {
-	return &fakeSessions{Person{Name: "on-call", Role: "on-call", May: []string{"start", "approve", "promote", "override", "resume", "restart"}, Scopes: []string{"read", "operate"}}}
+	return &fakeSessions{Person{Name: "on-call", Role: "on-call", May: []string{"start", "approve", "promote", "override", "resume", "restart"}, Scopes: []string{"read", "approve"}}}
 }
 
 // every offers all verbs; those listed are barred.

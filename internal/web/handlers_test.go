@@ -105,6 +105,96 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// fakeProvider is an identity provider that answers as it is told.
+type fakeProvider struct{ err error }
+
+func (f fakeProvider) Name() string { return "Acme SSO" }
+
+func (f fakeProvider) Begin(w http.ResponseWriter, r *http.Request, next string) error {
+	if f.err == nil {
+		http.Redirect(w, r, "https://id.example/?next="+url.QueryEscape(next), http.StatusSeeOther)
+	}
+	return f.err
+}
+
+func (f fakeProvider) Finish(http.ResponseWriter, *http.Request) (string, Person, string, error) {
+	return goodCookie, Person{Name: "ann"}, "//evil.example", f.err
+}
+
+func TestSignInByPassword(t *testing.T) {
+	s := newWeb(t, &fakeRollouts{views: fleet()})
+	for _, tt := range []struct {
+		name, password string
+		code           int
+		says           string
+	}{
+		{"ann", goodPassword, 303, ""},
+		{"ann", "wrong", 401, "Name and password do not match"},
+		{"<b>", "wrong", 401, "&lt;b&gt;"},
+		{"locked", goodPassword, 429, "Too many wrong tries. Try again in "},
+	} {
+		w := post(t, s, "/login", url.Values{"name": {tt.name}, "password": {tt.password}, "next": {"//evil.example"}})
+		if w.Code != tt.code || !strings.Contains(w.Body.String(), tt.says) || len(w.Result().Cookies()) != map[bool]int{true: 1}[tt.code == 303] {
+			t.Errorf("%s: %d with %d cookies, want %d and %q", tt.name, w.Code, len(w.Result().Cookies()), tt.code, tt.says)
+		}
+		if tt.code == 303 && w.Header().Get("Location") != "/" {
+			t.Errorf("sent on to %q", w.Header().Get("Location"))
+		}
+		if strings.Contains(w.Body.String(), tt.password) {
+			t.Errorf("%s: the page shows the password", tt.name)
+		}
+	}
+}
+
+func TestSignInByProvider(t *testing.T) {
+	for _, tt := range []struct {
+		name, path string
+		provider   IdentityProvider
+		code       int
+		location   string
+		says       string
+	}{
+		{"none", "/login/provider", nil, 303, "/login", ""},
+		{"none back", "/login/callback", nil, 303, "/login", ""},
+		{"there", "/login/provider?next=%2Faudit", fakeProvider{}, 303, "https://id.example/?next=%2Faudit", ""},
+		{"there, to another site", "/login/provider?next=https%3A%2F%2Fevil.example", fakeProvider{}, 303, "https://id.example/?next=%2F", ""},
+		{"back", "/login/callback", fakeProvider{}, 303, "/", ""},
+		{"down", "/login/provider", fakeProvider{errors.New("dial tcp")}, 502, "", "Acme SSO does not answer"},
+		{"broken", "/login/callback", fakeProvider{errors.New("bad key")}, 502, "", "Acme SSO could not say who you are"},
+		{"refused", "/login/callback", fakeProvider{&RefusedError{Why: "You have no account here."}}, 403, "", "You have no account here."},
+		{"offered", "/login", fakeProvider{}, 200, "", "Continue with Acme SSO"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newWeb(t, &fakeRollouts{views: fleet()})
+			s.Provider = tt.provider
+			w := httptest.NewRecorder()
+			s.routes().ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.path, nil))
+			if w.Code != tt.code || w.Header().Get("Location") != tt.location || !strings.Contains(w.Body.String(), tt.says) {
+				t.Errorf("%d to %q, want %d to %q and %q", w.Code, w.Header().Get("Location"), tt.code, tt.location, tt.says)
+			}
+			if strings.Contains(w.Body.String(), "dial tcp") {
+				t.Error("the page shows an internal error")
+			}
+		})
+	}
+}
+
+// TestScopes: what a verb needs at the API it needs on pages too.
+func TestScopes(t *testing.T) {
+	for scope, may := range map[string][2]bool{"read": {false, false}, "operate": {true, false}, "approve": {true, true}, "admin": {true, true}} {
+		p := Person{Scopes: []string{scope}}
+		if got := [2]bool{p.may(rollout.Pause), p.may(rollout.Approve)}; got != may {
+			t.Errorf("%s: pause, approve = %v, want %v", scope, got, may)
+		}
+		f := &fakeRollouts{views: fleet()}
+		s := newWebFor(t, f, &fakeSessions{Person{Name: "x", Scopes: []string{scope}}})
+		w := post(t, s, one+"/approve", url.Values{"csrf": {goodCSRF}, "version": {"1"}})
+		if refused := w.Code == http.StatusForbidden; refused == may[1] || may[1] != (len(f.commands) == 1) {
+			t.Errorf("%s approves: %d, %d commands", scope, w.Code, len(f.commands))
+		}
+	}
+}
+
 func TestForgery(t *testing.T) {
 	f := &fakeRollouts{views: fleet()}
 	s := newWeb(t, f)
@@ -213,7 +303,7 @@ func TestReadOnly(t *testing.T) {
 	if w := post(t, s, one+"/rollback", url.Values{"csrf": {goodCSRF}}); w.Code != http.StatusForbidden || len(f.commands) != 0 {
 		t.Errorf("status %d, did %v", w.Code, f.commands)
 	}
-	if body := get(t, s, one+"/rollback").Body.String(); !strings.Contains(body, "may only read") || !strings.Contains(body, "disabled") {
+	if body := get(t, s, one+"/rollback").Body.String(); !strings.Contains(body, "lack the scope “operate”") || !strings.Contains(body, "disabled") {
 		t.Error("the confirm page does not say what is missing")
 	}
 }

@@ -29,6 +29,7 @@ var icons = map[string]template.HTML{
 	"cross":    `<path d="m4 4 8 8M12 4l-8 8"/>`,
 	"broom":    `<path d="M9.5 6.5 13 2M5 8.2c1.2-1.4 3-2 4.6-1.6l.6.6c.4 1.7-.2 3.4-1.6 4.7L6.2 14 2.2 10z"/>`,
 	"next":     `<path d="m6 4 4 4-4 4"/>`,
+	"prev":     `<path d="m10 4-4 4 4 4"/>`,
 	"lock":     `<rect x="3.5" y="7" width="9" height="6.5" rx="1.6"/><path d="M5.5 7V5a2.5 2.5 0 0 1 5 0v2"/>`,
 	"copy":     `<rect x="5.5" y="5.5" width="8" height="8" rx="1.6"/><path d="M10.5 5.5V4A1.5 1.5 0 0 0 9 2.5H4A1.5 1.5 0 0 0 2.5 4v5A1.5 1.5 0 0 0 4 10.5h1.5"/>`,
 	"chat":     `<path d="M2.5 3.5h11v7.6H7l-3 2.4v-2.4H2.5z"/>`,

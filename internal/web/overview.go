@@ -223,7 +223,8 @@ func why(v controller.View) string {
 	case rollout.Paused, rollout.Reduced, rollout.RolledBack, rollout.Cancelled:
 		return clip(v.State.Reason, 80)
 	case rollout.Cleanup:
-		return fmt.Sprintf("%d of %d tasks done", len(v.Tasks)-openItems(v.Tasks), len(v.Tasks))
+		done, all := tally(v.Tasks)
+		return fmt.Sprintf("%d of %d tasks done", done, all)
 	case rollout.Done:
 		return ""
 	}

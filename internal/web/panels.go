@@ -27,7 +27,8 @@ func rail(v controller.View, now time.Time) (stops []stop, line, next string) {
 		switch v.State.Status {
 		case rollout.Cleanup:
 			c.Class, c.State = "now", "current"
-			c.Lines = []string{fmt.Sprintf("%d of %d", len(v.Tasks)-openItems(v.Tasks), len(v.Tasks))}
+			done, all := tally(v.Tasks)
+			c.Lines = []string{fmt.Sprintf("%d of %d", done, all)}
 		case rollout.Done:
 			c.Class, c.State = "done", "finished"
 		}
@@ -144,6 +145,9 @@ func checklist(v controller.View, now time.Time) (groups []checkGroup, done, all
 		}
 		g := checkGroup{Title: title}
 		for _, it := range items {
+			if it.Idle && !it.Done {
+				continue
+			}
 			all++
 			done += b2i(it.Done)
 			line := itemRow(v, it, verb, now)
@@ -207,6 +211,9 @@ func itemRow(v controller.View, it controller.ItemView, verb string, now time.Ti
 	if a := find(v.Actions, rollout.Verb(verb)); a != nil && a.Open {
 		row.Button = looks[rollout.Verb(verb)].label
 		row.URL, row.Dialog = "/rollouts/"+v.ID+"/"+verb+"?item="+escapeQuery(it.ID), "d-"+verb
+		if len(it.Choose) > 0 {
+			row.Button, row.URL, row.Dialog = "Choose", "/rollouts/"+v.ID+"/cleanup#choose-"+slug(it.ID), ""
+		}
 	}
 	return row
 }

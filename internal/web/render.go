@@ -24,7 +24,7 @@ type templates struct {
 // newTemplates parses every page of templates/pages with all components.
 func newTemplates() (*templates, error) {
 	base, err := template.New("").Funcs(template.FuncMap{
-		"icon": icon, "time": func(s stamp) stamp { return s }, "dict": dict, "percent": percent,
+		"icon": icon, "time": func(s stamp) stamp { return s }, "dict": dict, "percent": percent, "upper": upper,
 	}).ParseFS(templateFS, "templates/components/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse components: %w", err)
@@ -67,7 +67,8 @@ func dict(pairs ...any) (map[string]any, error) {
 type page struct {
 	Title           string
 	Crumb, CrumbURL string
-	Section         string // part of the dashboard: "" = rollouts, audit
+	Section         string // part of the dashboard: "" = rollouts, plans, audit
+	Record          bool   // loads the styles of checklist, clean-up, explanation and report
 	Charts          bool   // loads the chart library
 	Live            bool   // listens to the stream
 	Dock            bool   // has an action dock on phones

@@ -32,7 +32,8 @@ var ranges = []struct {
 // rolloutBody is everything the rollout page shows.
 type rolloutBody struct {
 	View                    controller.View
-	Tab                     string // overview, runbook, plan, journal
+	Tab                     string // see tabs
+	Tabs                    []tab
 	Pill                    pill
 	Bar                     []action
 	Dock                    []action
@@ -62,13 +63,17 @@ type rolloutBody struct {
 	Notices                 []noticeRow
 	CLI                     []string
 	ProceedCLI, RollbackCLI string // of the two panels
-	Done                    string // what was just done
+	Done, DoneText          string // what was just done, and what came of it
 	PlanText                []planLine
 	Lint                    []finding
 	LintSum                 string
 	LintSkipped             string
 	Calendar                *calendarView
 	Runbook                 *runbookView
+	List                    *checklistView
+	Clean                   *cleanupView
+	Explain                 *explainView
+	Report                  *reportView
 	PlanError               string
 }
 
@@ -242,6 +247,26 @@ func (s *server) rollout(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "rollout", page{Title: v.Plan + ", " + stageName(v), Crumb: v.ID, Charts: true, Dock: len(b.Dock) > 0, Live: true, Body: b})
 }
 
+// tab is a page of a rollout in the row that all of them have.
+type tab struct {
+	Name, URL string
+	Current   bool
+}
+
+// tabs are the pages of a rollout. They are all there in every state.
+var tabs = []struct{ key, name, path string }{
+	{"overview", "Overview", ""}, {"checklist", "Checklist", "/checklist"}, {"runbook", "Runbook", "/runbook"}, {"plan", "Plan", "/plan"},
+	{"journal", "Journal", "/journal"}, {"cleanup", "Clean-up", "/cleanup"}, {"report", "Report", "/report"},
+}
+
+func tabsOf(v controller.View, current string) []tab {
+	out := make([]tab, len(tabs))
+	for i, t := range tabs {
+		out[i] = tab{Name: t.name, URL: "/rollouts/" + v.ID + t.path, Current: t.key == current}
+	}
+	return out
+}
+
 // cliOf is the command line of the first of verbs that is open now.
 func cliOf(v controller.View, verbs ...rollout.Verb) string {
 	for _, verb := range verbs {
@@ -253,8 +278,13 @@ func cliOf(v controller.View, verbs ...rollout.Verb) string {
 }
 
 // frame fills in what all pages of a rollout share.
-func (s *server) frame(v controller.View, who visit, tab string, r *http.Request) rolloutBody {
-	b := rolloutBody{View: v, Tab: tab, Pill: pillOf(v), Bar: s.bar(v, who), Dialogs: s.dialogs(v, who)}
+func (s *server) frame(v controller.View, who visit, current string, r *http.Request) rolloutBody {
+	b := rolloutBody{View: v, Tab: current, Tabs: tabsOf(v, current), Pill: pillOf(v), Bar: s.bar(v, who), Dialogs: s.dialogs(v, who)}
+	for i := range b.Dialogs {
+		if a := &b.Dialogs[i]; a.ofItem() {
+			a.Back = backTo(current)
+		}
+	}
 	for _, a := range b.Bar {
 		if a.Verb != rollout.Promote || len(b.Bar) < 4 {
 			switch a.Class { // a phone's dock has whole buttons only
@@ -267,7 +297,10 @@ func (s *server) frame(v controller.View, who visit, tab string, r *http.Request
 		}
 	}
 	if l := looks[rollout.Verb(r.URL.Query().Get("done"))]; l.label != "" {
-		b.Done = l.label
+		b.Done, b.DoneText = l.label, "The rollout stands at "+percent(v.Exposure)+" now."
+		if (action{Verb: rollout.Verb(r.URL.Query().Get("done"))}).ofItem() {
+			b.DoneText = "It is in the journal with your name."
+		}
 	}
 	return b
 }
@@ -278,6 +311,9 @@ func (s *server) planText(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b := s.frame(v, visitOf(r.Context()), "plan", r)
+	if r.URL.Query().Get("done") == string(rollout.Revise) {
+		b.Done, b.DoneText = "Revise", "The text below is in force now; the stage under way began again."
+	}
 	src, err := s.Rollouts.PlanSource(r.Context(), v.ID)
 	if err != nil {
 		s.Logger.Error("read plan", "rollout", v.ID, "error", err)

@@ -190,6 +190,7 @@ type finding struct {
 	Class, Icon, Word, Code, What, Fix string
 	Line                               int
 	URL                                string
+	Excerpt                            string // the line, shortened
 }
 
 // calendarView is the calendar of a rollout as the plan page shows it.
@@ -210,10 +211,14 @@ type calendarRow struct {
 	Wait          string
 	Checks        []string
 	First         []string
+	Duty          []string // who is on duty
 	Approve       string
 	X, W          string // of the bar, 0..100
 	WaitX, WaitW  string // of the wait before it; "" = none
 }
+
+// mostExcerpt is how many letters of its line a finding shows.
+const mostExcerpt = 160
 
 // planLines numbers the text and marks the lines of findings.
 func planLines(text string, found []plan.Problem) ([]planLine, []finding) {
@@ -224,7 +229,8 @@ func planLines(text string, found []plan.Problem) ([]planLine, []finding) {
 	}
 	var out []finding
 	for _, p := range found {
-		f := finding{Class: "warn", Icon: "warn", Word: "Warning", Code: p.Code, What: p.What, Fix: p.Fix, Line: p.Line}
+		f := finding{Class: "warn", Icon: "warn", Word: "Warning", Code: p.Code, What: p.What, Fix: p.Fix, Line: p.Line,
+			Excerpt: clip(strings.TrimSpace(strings.ToValidUTF8(p.Excerpt, "\uFFFD")), mostExcerpt)}
 		if p.Severity == plan.Error {
 			f.Class, f.Icon, f.Word = "fail", "fail", "Error"
 		}
@@ -305,7 +311,7 @@ func stageSpans(c controller.Calendar, now time.Time) []span {
 				out[n-1].end = e.At
 			}
 			out = append(out, span{begin: e.At, end: e.At, wait: e.Wait, row: calendarRow{Name: e.Stage, Traffic: percent(e.Traffic), Past: e.Past,
-				First: e.Before, Approve: strings.Join(e.Approve, " or ")}})
+				First: e.Before, Duty: e.Owner, Approve: strings.Join(e.Approve, " or ")}})
 		case len(out) == 0:
 		case e.Kind == plan.StageCheck:
 			_, text, _ := strings.Cut(e.Text, ": checks ")

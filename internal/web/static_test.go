@@ -65,7 +65,7 @@ func TestTokens(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(--[a-z0-9-]+):`).FindAllStringSubmatch(string(tokens), -1) {
 		defined[m[1]] = true
 	}
-	for _, name := range []string{"static/css/app.css", "static/js/charts.js"} {
+	for _, name := range []string{"static/css/app.css", "static/css/record.css", "static/js/charts.js"} {
 		text, err := staticFS.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -159,7 +159,7 @@ func sentenceOf(v controller.View, now time.Time) sentence {
 		s.Head = "Not started."
 		if open > 0 {
 			s.Text = fmt.Sprintf("The checklist has %s open; after that a person starts it.", plural(int64(open), "item"))
-			s.Link, s.LinkText = "#checklist", "See the checklist"
+			s.Link, s.LinkText = base+"/checklist", "See the checklist"
 		} else {
 			s.Text = "The checklist is complete. A start puts " + firstStage(v) + " of the audience on new."
 			act(rollout.Start, "Start")
@@ -178,8 +178,11 @@ func sentenceOf(v controller.View, now time.Time) sentence {
 		act(rollout.Restart, "Restart")
 	case rollout.Cleanup:
 		s.Class, s.Icon, s.Head = "ok", "broom", "Everybody has the new version."
-		s.Text = fmt.Sprintf("Clean-up: %d of %d tasks are done.", len(v.Tasks)-openItems(v.Tasks), len(v.Tasks))
-		act(rollout.Finish, "Finish")
+		done, all := tally(v.Tasks)
+		s.Text = fmt.Sprintf("Clean-up: %d of %d tasks are done.", done, all)
+		if act(rollout.Finish, "Finish"); done < all {
+			s.Link, s.LinkText, s.Dialog = base+"/cleanup", "See the tasks", ""
+		}
 	case rollout.Done:
 		s.Class, s.Icon, s.Head, s.Text = "ok", "pass", "Done.", "The rollout is finished; everybody has the new version."
 	case rollout.Cancelled:
@@ -265,12 +268,10 @@ func nextStage(v controller.View) string {
 	return "clean-up"
 }
 
+// openItems counts the items that are left to do.
 func openItems(items []controller.ItemView) int {
-	n := 0
-	for _, it := range items {
-		n += b2i(!it.Done)
-	}
-	return n
+	done, all := tally(items)
+	return all - done
 }
 
 // openText lists the open items in one line.

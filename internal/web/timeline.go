@@ -43,7 +43,7 @@ func entries(list []controller.Entry, now time.Time) []entry {
 		if e.Type == rollout.Checked && len(e.Red) > 0 {
 			l = [2]string{"warn", "warn"}
 		}
-		row := entry{Pos: e.Pos, Class: l[0], Icon: l[1], Title: orElse(e.Title, string(e.Type)), Text: e.Text, Who: orElse(e.By, "serin"),
+		row := entry{Pos: e.Pos, Class: l[0], Icon: l[1], Title: upper(orElse(e.Title, string(e.Type))), Text: e.Text, Who: orElse(e.By, "serin"),
 			Via: e.Via, Did: strings.ReplaceAll(string(e.Type), "_", " "), At: at(e.At, now)}
 		if e.By == "" && row.Via == "" {
 			row.Via = "plan"

@@ -5,11 +5,19 @@
 //
 //	/                              every rollout, or the first steps when there is none
 //	/rollouts/{id}?range=24h       one rollout: stages, charts, gates, actions
+//	/rollouts/{id}/checklist       what must be done before traffic rises, and who did it
 //	/rollouts/{id}/runbook         who does what and when
 //	/rollouts/{id}/plan            the text of its plan, its lint and its calendar
 //	/rollouts/{id}/journal         its journal and the notices that were sent
+//	/rollouts/{id}/explain?at=     why a decision came out as it did; without at: now
+//	/rollouts/{id}/cleanup         what is left in the code, and the point of no return
+//	/rollouts/{id}/report          whether it succeeded, on which numbers, and where the time went
+//	/rollouts/{id}/report.{form}   the same as a file: md, html or json
 //	/rollouts/{id}/{verb}          confirm page (GET) and the action itself (POST)
 //	/rollouts/{id}/series/{metric} chart data as columns
+//	/plans                         every stored plan, what lint says and its rollouts
+//	/plans/{plan}?version=         a version: its text with lint, calendar, defaults; POST …/rollouts makes a rollout
+//	/plans/{plan}/diff?from=&to=   two versions compared, or (POST) a draft; POST /rollouts/{id}/revise puts it in force
 //	/audit?who=&target=&limit=     who changed what
 //	/login, /logout                sign in with a token, sign out
 //	/static/{hash}/…               files, immutable: the hash covers all of them
@@ -48,6 +56,7 @@ const StreamURL = "/api/v1/stream"
 // Rollouts is what the pages show and change. Unknown ids answer an error
 // for which errors.Is(err, store.ErrNotFound) holds.
 type Rollouts interface {
+	Plans
 	Views(ctx context.Context) ([]controller.View, error)
 	View(ctx context.Context, id string) (controller.View, error)
 	// Timeline returns the newest entries, at most limit, in any order.
@@ -61,6 +70,13 @@ type Rollouts interface {
 	// Runbook and Calendar answer a *rollout.Refusal where the plan cannot be read.
 	Runbook(ctx context.Context, id string) (controller.Runbook, error)
 	Calendar(ctx context.Context, id string) (controller.Calendar, error)
+	// ExplainAt says why a decision came out as it did; at is a position of
+	// the journal, a time in RFC 3339, or "" for now. A *rollout.Refusal says
+	// that it is none of them or that the plan cannot be read.
+	ExplainAt(ctx context.Context, id, at string) (controller.Explanation, error)
+	// Report says what became of a rollout; it answers a *rollout.Refusal
+	// where a plan that it needs cannot be read.
+	Report(ctx context.Context, id string) (controller.Report, error)
 	// Audit returns entries of the audit log, newest first.
 	Audit(ctx context.Context, q controller.AuditQuery) ([]store.AuditEntry, error)
 }
@@ -73,6 +89,9 @@ type Sessions interface {
 	// SignIn trades a token for a session. An error for which
 	// errors.Is(err, ErrBadToken) holds is the person's mistake.
 	SignIn(ctx context.Context, token string) (cookie string, p Person, err error)
+	// SignInPassword opens a session by name and password. Errors are
+	// ErrBadToken, *SlowDownError after many wrong tries, or others.
+	SignInPassword(ctx context.Context, name, password string) (cookie string, p Person, err error)
 	SignOut(ctx context.Context, cookie string) error
 	// CSRF returns the token that forms of this session carry.
 	CSRF(cookie string) string
@@ -82,12 +101,35 @@ type Sessions interface {
 // ErrBadToken is returned by Sessions.SignIn for a token that is unknown or expired.
 var ErrBadToken = errors.New("this token is not known or has expired")
 
+// SlowDownError says that wrong sign-ins have been too many.
+type SlowDownError struct{ After time.Duration }
+
+func (e *SlowDownError) Error() string { return "too many wrong tries" }
+
+// IdentityProvider signs people in elsewhere.
+type IdentityProvider interface {
+	// Name is what people call it: "Acme SSO".
+	Name() string
+	// Begin redirects to the provider; an error means that nothing was written.
+	Begin(w http.ResponseWriter, r *http.Request, next string) error
+	// Finish opens a session for whom the provider sent back. A
+	// *RefusedError says why somebody may not come in.
+	Finish(w http.ResponseWriter, r *http.Request) (cookie string, p Person, next string, err error)
+}
+
+// RefusedError is why an identity is not let in, a sentence for the person.
+type RefusedError struct{ Why string }
+
+func (e *RefusedError) Error() string { return e.Why }
+
 // Person is somebody who is signed in.
 type Person struct {
 	Name   string
 	Role   string   // plan role the person acts in; "" = operator
 	May    []string // what that role may do: start, approve, promote, override, …; nil = not known, Do decides
 	Scopes []string // read, operate, approve, admin
+	// Handles are the names that plans know the person by.
+	Handles []string
 }
 
 // ConnectInfo is what the first-run page tells a newcomer to type.
@@ -107,6 +149,7 @@ type Options struct {
 	Logger   *slog.Logger     // nil = discard
 	Version  string
 	Connect  ConnectInfo
+	Provider IdentityProvider // nil = local accounts and links only
 	// PlainHTTP leaves Secure off the session cookie, for servers that are
 	// reached without TLS under a name other than localhost.
 	PlainHTTP bool
@@ -152,6 +195,8 @@ func (s *server) routes() http.Handler {
 	mux.Handle("GET /static/", s.static)
 	mux.HandleFunc("GET /login", s.loginPage)
 	mux.HandleFunc("POST /login", s.login)
+	mux.HandleFunc("GET /login/provider", s.toProvider)
+	mux.HandleFunc("GET /login/callback", s.fromProvider)
 	mux.HandleFunc("POST /logout", s.signedIn(s.logout))
 	mux.HandleFunc("GET /{$}", s.signedIn(s.overview))
 	mux.HandleFunc("GET /audit", s.signedIn(s.audit))
@@ -160,9 +205,23 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /rollouts/{id}/plan", s.signedIn(s.planText))
 	mux.HandleFunc("GET /rollouts/{id}/runbook", s.signedIn(s.runbook))
 	mux.HandleFunc("GET /rollouts/{id}/journal", s.signedIn(s.journal))
+	mux.HandleFunc("GET /rollouts/{id}/checklist", s.signedIn(s.checklist))
+	mux.HandleFunc("GET /rollouts/{id}/cleanup", s.signedIn(s.cleanup))
+	mux.HandleFunc("GET /rollouts/{id}/explain", s.signedIn(s.explain))
+	mux.HandleFunc("GET /rollouts/{id}/report", s.signedIn(s.report))
+	for form := range reportForms {
+		mux.HandleFunc("GET /rollouts/{id}/report."+form, s.signedIn(s.reportFile(form)))
+	}
 	mux.HandleFunc("GET /rollouts/{id}/series/{metric}", s.signedIn(s.series))
 	mux.HandleFunc("GET /rollouts/{id}/{verb}", s.signedIn(s.confirm))
 	mux.HandleFunc("POST /rollouts/{id}/{verb}", s.signedIn(s.act))
+	mux.HandleFunc("POST /rollouts/{id}/revise", s.signedIn(s.revise))
+	mux.HandleFunc("GET /plans", s.signedIn(s.plans))
+	mux.HandleFunc("GET /plans/{plan}", s.signedIn(s.plan))
+	mux.HandleFunc("POST /plans/{plan}/rollouts", s.signedIn(s.createRollout))
+	mux.HandleFunc("POST /plans/{plan}/simulate", s.signedIn(s.simulate))
+	mux.HandleFunc("GET /plans/{plan}/diff", s.signedIn(s.diff))
+	mux.HandleFunc("POST /plans/{plan}/diff", s.signedIn(s.compareDraft))
 	mux.HandleFunc("/", s.signedIn(s.missing))
 	return s.guard(mux)
 }
@@ -198,7 +257,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 				"For your safety serin only accepts forms of its own pages. Open the page here and try again.")
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+		r.Body = http.MaxBytesReader(w, r.Body, formLimit(r))
 		next.ServeHTTP(w, r)
 	})
 }

@@ -14,7 +14,9 @@ startLive();
 const token = document.getElementById('token');
 const given = new URLSearchParams(location.hash.slice(1)).get('token');
 if (token && given) {
+  token.closest('details').open = true;
   token.value = given;
+  token.form.querySelector('button').focus();
   history.replaceState(null, '', location.pathname + location.search);
 }
 

@@ -1,0 +1,203 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"serin/internal/controller"
+	"serin/internal/plan"
+	"serin/internal/simulate"
+)
+
+// How much a page simulates: its reader waits for it.
+const (
+	pageRuns  = 400
+	pageLimit = 2 * time.Minute
+)
+
+// simulationView is the simulation of a plan: the form of its traffic figures,
+// and once it was sent what came of it.
+type simulationView struct {
+	URL     string
+	Version int
+	Fields  []figureField
+	More    string // other figures, one a line
+	Runs    string
+	Error   string
+	Result  *simulationResult
+	CLI     string
+}
+
+// figureField is one traffic figure in the form.
+type figureField struct{ Name, Label, Value string }
+
+// simulationResult is a result in words.
+type simulationResult struct {
+	Lead   string
+	Stats  []planStat
+	Stages []string
+	Guards []guardRow
+	Gates  []gateRow
+	Keeps  []keepRow
+	Red    []keepRow
+	Assume []string
+}
+
+type guardRow struct {
+	Rule, Kind, Acts string
+	ByStage          []string
+}
+
+type gateRow struct{ Stage, Traffic, Users, Reached, Asks, Stuck, Waits string }
+
+type keepRow struct{ Stage, Rule, NotMet, Unknown, Stuck string }
+
+// figures are the fields of the form.
+var figures = []figureField{
+	{"views_per_day", "Page views a day", "20,000"},
+	{"users", "Users in the audience", "1,000"},
+	{"errors_per_view", "Errors per page view", "0.05%"},
+	{"p1_per_day", "P1 errors a day", "0.1"},
+	{"p2_per_day", "P2 errors a day", "1"},
+	{"lcp", "Page load (LCP) p75", "2.0s"},
+	{"api_p95", "API p95", "180ms"},
+}
+
+// simulationOf is the form with the figures sent, or the defaults.
+func simulationOf(p controller.PlanText, form url.Values) *simulationView {
+	v := &simulationView{URL: "/plans/" + url.PathEscape(p.Name) + "/simulate", Version: p.Number, Runs: simulate.Thousands(pageRuns),
+		More: form.Get("more"), CLI: fmt.Sprintf("serin plan show %s --version %d | serin simulate -", p.Name, p.Number)}
+	for _, f := range figures {
+		if form.Has(f.Name) {
+			f.Value = strings.TrimSpace(form.Get(f.Name))
+		}
+		v.Fields = append(v.Fields, f)
+	}
+	return v
+}
+
+// simulate plays a plan with the figures of the form, and shows it on its page.
+func (s *server) simulate(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		s.problem(w, r, http.StatusBadRequest, "The form could not be read", "Open the page again and repeat the action.")
+		return
+	}
+	if !s.checkCSRF(w, r) {
+		return
+	}
+	number, _ := strconv.Atoi(r.PostForm.Get("version")) // none is the latest
+	p, err := s.Rollouts.Plan(r.Context(), r.PathValue("plan"), number)
+	if err != nil {
+		s.planFailed(w, r, err)
+		return
+	}
+	view := simulationOf(p, r.PostForm)
+	status := http.StatusOK
+	ctx, cancel := context.WithTimeout(r.Context(), pageLimit)
+	defer cancel()
+	if result, err := view.run(ctx, p.Source); err != nil {
+		view.Error, status = err.Error(), http.StatusUnprocessableEntity
+	} else {
+		view.Result = resultOf(result)
+	}
+	b := s.planPage(r, p)
+	b.Simulation = view
+	s.render(w, r, status, "planfile", page{Title: p.Name + ", simulation", Section: "plans", Crumb: p.Name, Body: b})
+}
+
+// run reads the figures and plays the plan.
+func (v *simulationView) run(ctx context.Context, source string) (simulate.Result, error) {
+	var none simulate.Result
+	parsed, err := plan.Parse([]byte(source))
+	if err != nil {
+		return none, errors.New("the plan has errors: mend them first")
+	}
+	t := simulate.DefaultTraffic()
+	for _, f := range v.Fields {
+		if f.Value == "" {
+			continue
+		}
+		if err := t.Set(f.Name, f.Value); err != nil {
+			return none, err
+		}
+	}
+	for line := range strings.Lines(v.More) {
+		name, text, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if name == "" {
+			continue
+		}
+		if !ok {
+			return none, fmt.Errorf("%q: write METRIC=VALUE, one a line", strings.TrimSpace(line))
+		}
+		if err := t.Set(strings.TrimSpace(name), text); err != nil {
+			return none, err
+		}
+	}
+	result, err := controller.Simulate(ctx, parsed, simulate.Options{Traffic: t, Runs: pageRuns, Seed: 1})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return none, fmt.Errorf("the simulation did not end within %s: run it on your own machine with serin simulate", pageLimit)
+	}
+	return result, err
+}
+
+// resultOf puts a result in words.
+func resultOf(r simulate.Result) *simulationResult {
+	out := &simulationResult{
+		Lead: fmt.Sprintf("%s healthy runs at %s page views a day of %s users, seed %d.",
+			simulate.Thousands(float64(r.Runs)), simulate.Thousands(r.Traffic.ViewsPerDay), simulate.Thousands(r.Traffic.Users), r.Seed),
+		Stats: []planStat{
+			{"False rollback, whole plan", r.FalseRollback.String(), "tests may use " + simulate.Percent(r.Budget)},
+			{"Stuck at a criterion", r.Stuck.String(), "somebody has to override"},
+			{"A person is asked", r.Asked.String(), "a criterion is unknown"},
+			finishStat(r),
+		},
+		Assume: r.Assumed,
+	}
+	for _, g := range r.Guards {
+		row := guardRow{Rule: g.Rule, Kind: "test", Acts: g.Acts.String()}
+		if g.Fixed {
+			row.Kind = "fixed limit"
+		}
+		if g.List == "reduce" {
+			row.Kind += ", reduces"
+		}
+		for _, s := range g.ByStage {
+			row.ByStage = append(row.ByStage, simulate.Percent(s.P))
+		}
+		out.Guards = append(out.Guards, row)
+	}
+	for _, s := range r.Stages {
+		out.stage(s)
+	}
+	return out
+}
+
+func finishStat(r simulate.Result) planStat {
+	if r.Finished.Count == 0 {
+		return planStat{"Finishes when healthy", dash, "no run came through"}
+	}
+	return planStat{"Finishes when healthy", simulate.Hours(r.Finish.P50), fmt.Sprintf("9 of 10 by %s; %s of runs come through", simulate.Hours(r.Finish.P90), simulate.Percent(r.Finished.P))}
+}
+
+// stage adds what happened at one stage.
+func (out *simulationResult) stage(s simulate.StageResult) {
+	out.Stages = append(out.Stages, s.Stage)
+	out.Gates = append(out.Gates, gateRow{s.Stage, percent(s.Traffic), simulate.Thousands(float64(s.Users)), simulate.Percent(s.Reached.P),
+		s.Asked.String(), s.Stuck.String(), simulate.Hours(s.Waited.P50)})
+	for _, c := range s.Proceed {
+		if c.NotMet.Count+c.Unknown.Count+c.Stuck.Count > 0 {
+			out.Keeps = append(out.Keeps, keepRow{s.Stage, c.Rule, c.NotMet.String(), c.Unknown.String(), c.Stuck.String()})
+		}
+	}
+	for _, c := range s.Checks {
+		if c.Red.Count > 0 {
+			out.Red = append(out.Red, keepRow{Stage: s.Stage, Rule: c.Rule, NotMet: c.Red.String(), Stuck: strconv.FormatFloat(c.Times, 'f', 1, 64)})
+		}
+	}
+}

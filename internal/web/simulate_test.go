@@ -1,0 +1,54 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// TestSimulate sends the form of the plan page, without any script.
+func TestSimulate(t *testing.T) {
+	f := planned()
+	f.on.text.Source = strings.Replace(textBefore, "100%\n", "100%\n    bake: 24h\n", 1)
+	s := newWebFor(t, f, approver())
+	if page := plain(get(t, s, "/plans/admin-workbench").Body.String()); !strings.Contains(page, "Page views a day") || strings.Contains(page, "Whole plan") {
+		t.Error("before it was sent the page has no form, or a result")
+	}
+	const path = "/plans/admin-workbench/simulate"
+	good := url.Values{"csrf": {goodCSRF}, "version": {"2"}, "views_per_day": {"20,000"}, "users": {"500"}, "errors_per_view": {"0.1%"}, "more": {"complaints_per_day=2\n"}}
+	for _, tt := range []struct {
+		name, key, value string
+		status           int
+		want             []string
+	}{
+		{"as it stands", "", "", http.StatusOK, []string{"400 healthy runs at 20,000 page views a day of 500 users", "False rollback, whole plan", "p1 &gt; 5 over 1h fixed limit", "canary 10%", "Reached"}},
+		{"no number", "users", "many", http.StatusUnprocessableEntity, []string{"users: &#34;many&#34; is no figure", "Page views a day"}},
+		{"nobody", "users", "0", http.StatusUnprocessableEntity, []string{"users 0: give a number from 1"}},
+		{"an unknown metric", "more", "speed=3", http.StatusUnprocessableEntity, []string{"is no metric of the plan"}},
+		{"no assignment", "more", "speed", http.StatusUnprocessableEntity, []string{"write METRIC=VALUE"}},
+		{"no such version", "version", "7", http.StatusNotFound, nil},
+		{"another site's form", "csrf", "forged", http.StatusForbidden, nil},
+	} {
+		form := url.Values{}
+		for k, v := range good {
+			form[k] = v
+		}
+		if tt.key != "" {
+			form.Set(tt.key, tt.value)
+		}
+		got := post(t, s, path, form)
+		page := plain(got.Body.String())
+		if i := strings.Index(page, "Simulation"); i >= 0 {
+			page = page[i:min(len(page), i+1500)]
+		}
+		if got.Code != tt.status {
+			t.Errorf("%s: got status %d, want %d: %s", tt.name, got.Code, tt.status, page)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: no %q in %s", tt.name, want, page)
+			}
+		}
+	}
+}
