@@ -1,5 +1,5 @@
 # Everyday targets: demo build test lint fuzz bench docs. Slow or rare work has its own.
-.PHONY: demo build test test-go test-browser lint fuzz bench docs setup bench-stats walk demo-runs screenshots
+.PHONY: demo build test test-go test-browser lint fuzz bench docs setup bench-stats walk demo-runs screenshots scenarios crash
 
 GO ?= go
 FUZZTIME ?= 60s
@@ -10,12 +10,16 @@ demo: ## the main job in two minutes
 build:
 	$(GO) build -trimpath -o bin/serin ./cmd/serin
 
-# The whole suite, with the race detector, after its own set-up. Where node and
-# Chromium cannot be had, the browser tests say so and are skipped.
+# The whole suite, with the race detector, after its own set-up; then, without
+# it, what needs numbers: a million steps of the state machine, every scenario
+# and every crash point of the built binary. Where node and Chromium cannot be
+# had, the browser tests say so and are skipped.
 test: setup
 	gofmt -l $$(git ls-files '*.go') | (! grep .) || (echo "run gofmt -w on the files above" && false)
 	$(GO) vet ./...
+	$(GO) vet -tags rig ./...
 	$(GO) test -race -timeout 20m ./...
+	$(MAKE) walk scenarios crash
 
 # What the browser tests need: Chromium from the system's packages, and the
 # unmodified SDKs of the browser test from npm.
@@ -24,6 +28,7 @@ setup:
 
 lint:
 	$(GO) vet ./...
+	$(GO) vet -tags rig ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	$(GO) mod tidy -diff
 
@@ -40,7 +45,13 @@ bench-stats: ## the long Monte Carlo runs of the statistics
 	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 60m -run 'MonteCarlo|FalseRollback' -v ./internal/judge ./internal/stats
 
 walk: ## the long random walk of the state machine: more than a million steps
-	SERIN_WALK_SEEDS=4000 $(GO) test -timeout 60m -run Walk -v ./internal/rollout
+	SERIN_WALK_SEEDS=4000 $(GO) test -timeout 60m -count 1 -run 'TestWalk$$' -v ./internal/rollout
 
 demo-runs: ## ten demos with a regression and ten without, ten seeds
 	@scripts/demo-runs
+
+scenarios: ## every acceptance scenario that concerns clients, over HTTP against the built binary
+	SERIN_SCENARIOS=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/scenarios' -v ./internal/server
+
+crash: ## SIGKILL at every crash point of every decision of a rollout
+	SERIN_CRASH=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/crashes' -v ./internal/server
