@@ -24,6 +24,7 @@ type simulation struct {
 		Plan    string         `json:"plan" doc:"the plan file"`
 		Traffic map[string]any `json:"traffic,omitempty" doc:"traffic figures, numbers or texts with a unit: views_per_day, users, errors_per_view, METRIC_per_day of a count, METRIC of anything else; left out, those of a site of 20,000 page views a day"`
 		Runs    int            `json:"runs,omitempty" minimum:"1" maximum:"2000" default:"400" doc:"healthy runs to play"`
+		Grid    int            `json:"grid_runs,omitempty" minimum:"0" maximum:"400" doc:"runs of every regression, and of every suggestion; 0 leaves them out"`
 		Seed    uint64         `json:"seed,omitempty" default:"1" doc:"the same seed gives the same answer"`
 		Start   time.Time      `json:"start,omitempty" doc:"when it starts at the earliest; left out, when the plan says, or else a Monday morning"`
 	}
@@ -41,7 +42,7 @@ func (s *server) simulate(api huma.API) {
 		if err != nil {
 			return nil, huma.NewError(http.StatusUnprocessableEntity, err.Error())
 		}
-		options := simulate.Options{Traffic: traffic, Runs: in.Body.Runs, Seed: in.Body.Seed, Start: in.Body.Start}
+		options := simulate.Options{Traffic: traffic, Runs: in.Body.Runs, GridRuns: in.Body.Grid, Suggest: true, Seed: in.Body.Seed, Start: in.Body.Start}
 		if err := options.Check(p); err != nil {
 			return nil, huma.NewError(http.StatusUnprocessableEntity, err.Error())
 		}

@@ -205,7 +205,8 @@ func (a *Auth) Sessions(ctx context.Context, by Principal, person string) ([]Ope
 }
 
 // EndSession revokes a session by its id: one's own, or as an admin anybody's.
-// Errors are ErrForbidden, store.ErrNotFound or the store's others.
+// Errors are store.ErrNotFound, also for those of others, whose ids are not to
+// be tried out, or the store's others.
 func (a *Auth) EndSession(ctx context.Context, by Principal, id string) error {
 	list, err := a.store.Sessions(ctx, "")
 	if err != nil {
@@ -213,10 +214,7 @@ func (a *Auth) EndSession(ctx context.Context, by Principal, id string) error {
 	}
 	i := slices.IndexFunc(list, func(v store.Session) bool { return sessionID(v) == id })
 	own := i >= 0 && by.Person != "" && list[i].Person == by.Person
-	if !own && !by.Can(Admin) {
-		return ErrForbidden // whether or not there is one: ids of others are not to be tried out
-	}
-	if i < 0 {
+	if i < 0 || !own && !by.Can(Admin) {
 		return fmt.Errorf("session %s: %w", id, store.ErrNotFound)
 	}
 	if err := a.store.DeleteSession(ctx, list[i].Hash); err != nil {

@@ -18,12 +18,16 @@ import (
 // simulateOptions are what the command line of simulate says.
 type simulateOptions struct {
 	runs    int
+	grid    int
 	seed    uint64
 	start   string
 	file    string
 	figures map[string]*string // by the figure's name
 	more    []string
 }
+
+// defaultGridRuns is how often every regression is played.
+const defaultGridRuns = 400
 
 // figureFlags are the figures with a flag of their own.
 var figureFlags = []struct{ flag, figure, usage string }{
@@ -39,10 +43,12 @@ var figureFlags = []struct{ flag, figure, usage string }{
 func (a *app) simulate() *cobra.Command {
 	o := simulateOptions{figures: map[string]*string{}}
 	cmd := &cobra.Command{
-		Use: "simulate PLAN", Short: "Play a plan on made-up traffic: how often a healthy feature is rolled back or gets stuck", Args: cobra.ExactArgs(1),
+		Use: "simulate PLAN", Short: "Play a plan on made-up traffic: false rollbacks, stuck gates, what it catches", Args: cobra.ExactArgs(1),
 		Long: `Play a plan many times with the real judge and the real state machine, on made-up traffic of the figures given:
 how often a healthy feature is rolled back, by which rule; what keeps it at which gate, and when a person is asked;
-when it is finished. The same seed gives the same answer.
+when it is finished. Then known regressions, errors ×1.2 to ×20 and latency +5% to +30%: how surely and when each is
+caught, how many users were exposed and harmed; and what changes of the plan would bring. The same seed gives the same
+answer.
 
 Figures that are left out are those of a site of 20,000 page views a day: see "Simulate a plan" in the guide. A file
 given with --traffic holds them as YAML, "traffic: { views_per_day: 2000000, lcp: 2.0s, complaints_per_day: 3 }".`,
@@ -50,6 +56,7 @@ given with --traffic holds them as YAML, "traffic: { views_per_day: 2000000, lcp
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.runs, "runs", simulate.DefaultRuns, "healthy runs to play")
+	f.IntVar(&o.grid, "grid-runs", defaultGridRuns, "runs of every regression and every suggestion; 0 leaves them out")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the random numbers")
 	f.StringVar(&o.start, "start", "", `when it starts, "2025-02-19 09:00" in the plan's zone (default: the plan's start, else a Monday 09:00 UTC)`)
 	f.StringVar(&o.file, "traffic", "", "file with the traffic figures")
@@ -69,7 +76,7 @@ func (a *app) simulatePlan(cmd *cobra.Command, path string, o simulateOptions) e
 	if err != nil {
 		return usageError{err}
 	}
-	options := simulate.Options{Traffic: traffic, Runs: o.runs, Seed: o.seed}
+	options := simulate.Options{Traffic: traffic, Runs: o.runs, GridRuns: o.grid, Suggest: true, Seed: o.seed}
 	if o.start != "" {
 		if options.Start, err = time.ParseInLocation("2006-01-02 15:04", o.start, p.Location); err != nil {
 			return usageError{fmt.Errorf("--start %q: write it as 2025-02-19 09:00", o.start)}
@@ -138,12 +145,15 @@ func printSimulation(w io.Writer, r simulate.Result) {
 	fmt.Fprintf(tw, "Stuck at a criterion\t%s\t(somebody has to override or change the plan)\n", r.Stuck)
 	fmt.Fprintf(tw, "A person is asked\t%s\t(a criterion is unknown at the end of bake)\n", r.Asked)
 	fmt.Fprintf(tw, "Finished without being stuck\t%s\n", r.Finished)
-	fmt.Fprintf(tw, "Finish, of these\t%s\t(90%%: %s; earliest: %s)\n", simulate.Hours(r.Finish.P50), simulate.Hours(r.Finish.P90), simulate.Hours(r.Earliest))
+	if r.Finished.Count > 0 {
+		fmt.Fprintf(tw, "Finish, of these\t%s\t(90%%: %s; earliest: %s)\n", simulate.Hours(r.Finish.P50), simulate.Hours(r.Finish.P90), simulate.Hours(r.Earliest))
+	}
 	tw.Flush()
 	printGuards(w, r)
 	printGates(w, r)
 	printCriteria(w, r)
 	printChecks(w, r)
+	printGrid(w, r)
 	if len(r.Assumed) > 0 {
 		fmt.Fprintln(w, "\nAssumed, for want of a figure")
 		for _, text := range r.Assumed {
@@ -233,6 +243,75 @@ func printChecks(w io.Writer, r simulate.Result) {
 	if rows == 0 {
 		fmt.Fprintln(w, "  none was")
 		return
+	}
+	tw.Flush()
+}
+
+// printGrid writes what becomes of regressions, and what might be changed.
+func printGrid(w io.Writer, r simulate.Result) {
+	if len(r.Grid) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nRegressions from the start on, %s runs each (kept: not caught, but a criterion held a gate for good)\n", simulate.Thousands(float64(r.Grid[0].Caught.Of)))
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(tw, "  REGRESSION\tCAUGHT\tKEPT\tAFTER (95%)\tEXPOSED (95%)\tHARMED (95%)")
+	for _, s := range r.Stages {
+		fmt.Fprintf(tw, "\t%s", s.Stage)
+	}
+	fmt.Fprintf(tw, "\n  healthy\t%s\t%s\t\t\t\n", simulate.Percent(r.FalseRollback.P+r.FalseReduce.P), simulate.Percent(r.Stuck.P))
+	for _, c := range r.Grid {
+		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\t%s", c.Name, c.Caught, simulate.Percent(c.Kept.P),
+			ifAny(c, simulate.Hours(c.Hours.P50)+" ("+simulate.Hours(c.Hours.P95)+")"), ifAny(c, people(c.Exposed)), ifAny(c, people(c.Harmed)))
+		for _, s := range c.ByStage {
+			fmt.Fprintf(tw, "\t%s", s.Short())
+		}
+		fmt.Fprintln(tw)
+	}
+	tw.Flush()
+	fmt.Fprintln(w, "\nSmallest regression caught with 80% (between the ones played: interpolated)")
+	tw = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, s := range r.Smallest {
+		if s.Stage == "" {
+			s.Stage = "whole plan"
+		}
+		fmt.Fprintf(tw, "  %s\terrors %s\tlatency %s\n", s.Stage, simulate.Factor(s.Errors), simulate.Change(s.Latency))
+	}
+	tw.Flush()
+	printSuggestions(w, r.Suggestions)
+}
+
+func ifAny(c simulate.CellResult, text string) string {
+	if c.Caught.Count == 0 {
+		return "-"
+	}
+	return text
+}
+
+func people(s simulate.Spread) string {
+	return simulate.Thousands(s.P50) + " (" + simulate.Thousands(s.P95) + ")"
+}
+
+func printSuggestions(w io.Writer, list []simulate.Suggestion) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nWhat changes of the plan bring, played with %s\n", list[0].Effect)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "  CHANGE\tCAUGHT\tIN THE FIRST STAGE\tEXPOSED\tFALSE ROLLBACK\tASKED\tFINISH")
+	row := func(name string, o simulate.Outlook) {
+		finish := "-"
+		if o.FinishHours > 0 {
+			finish = simulate.Hours(o.FinishHours)
+		}
+		exposed := "-"
+		if o.Caught.Count > 0 {
+			exposed = simulate.Thousands(o.Exposed)
+		}
+		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, o.Caught, o.First, exposed, o.FalseRollback, o.Asked, finish)
+	}
+	row("as it is", list[0].Before)
+	for _, s := range list {
+		row(s.Change, s.After)
 	}
 	tw.Flush()
 }
