@@ -90,7 +90,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Healthy {
 		o.Effect = 1
 	}
-	d := &demo{Options: o, begin: time.Now(), random: rand.New(rand.NewPCG(o.Seed, 0x5e71)), out: &screen{w: o.Out, json: o.JSON}}
+	d := &demo{Options: o, begin: time.Now(), random: rand.New(rand.NewPCG(o.Seed, 0x5e71)), out: newScreen(o.Out, o.JSON)}
 	res, err := d.run(ctx)
 	if err == nil && res.Outcome == outcomeInterrupted {
 		d.out.done()

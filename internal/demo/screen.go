@@ -4,20 +4,32 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
 )
 
 // screen is the terminal: lines that stay, and one status line below them
-// that is written over. With json it prints JSON lines.
+// that is written over. What is no terminal gets a status line now and then,
+// which stays. With json it prints JSON lines.
 type screen struct {
 	mu     sync.Mutex // guards the fields below
 	w      io.Writer
 	json   bool
+	tty    bool
 	width  int // of the status line on the screen
 	begin  time.Time
 	lastAt time.Time
+}
+
+func newScreen(w io.Writer, asJSON bool) *screen {
+	s := &screen{w: w, json: asJSON}
+	if f, ok := w.(*os.File); ok {
+		info, err := f.Stat()
+		s.tty = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return s
 }
 
 // since is how long the demo has run.
@@ -72,18 +84,29 @@ func (s *screen) journal(e entry) {
 	s.print(e.At.Format("Mon 15:04"), e.Title)
 }
 
-// statusEvery is how often the status line is written.
-const statusEvery = 250 * time.Millisecond
+// statusEvery is how often the status line is written; statusKept where it stays.
+const (
+	statusEvery = 250 * time.Millisecond
+	statusKept  = 15 * time.Second
+)
 
 // status writes the status line over the last one.
 func (s *screen) status(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.json || time.Since(s.lastAt) < statusEvery {
+	every := statusKept
+	if s.tty {
+		every = statusEvery
+	}
+	if s.json || time.Since(s.lastAt) < every {
 		return
 	}
 	s.lastAt = time.Now()
 	text := fmt.Sprintf("%7.2fs  ", s.since().Seconds()) + fmt.Sprintf(format, args...)
+	if !s.tty {
+		fmt.Fprintln(s.w, text)
+		return
+	}
 	s.clear()
 	fmt.Fprint(s.w, text)
 	s.width = len([]rune(text))

@@ -357,8 +357,11 @@ func (out *reportView) waysOf(rep controller.Report, now time.Time) {
 	}
 }
 
-// precise is a short duration to a tenth of a second.
+// precise is a short duration, below a second in milliseconds.
 func precise(d time.Duration) string {
+	if d < time.Second {
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	}
 	if d < time.Minute {
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 	}
