@@ -199,12 +199,22 @@ func printGuards(w io.Writer, r simulate.Result) {
 func printGates(w io.Writer, r simulate.Result) {
 	fmt.Fprintln(w, "\nStages")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "  STAGE\tTRAFFIC\tUSERS\tREACHED\tASKS\tSTUCK\tWAITS AFTER BAKE")
+	fmt.Fprintln(tw, "  STAGE\tTRAFFIC\tUSERS\tREACHED\tASKS\tSTUCK\tWAITS AFTER BAKE\tCAN PROVE ERRORS WITHIN")
 	for _, s := range r.Stages {
-		fmt.Fprintf(tw, "  %s\t%g%%\t%s\t%s\t%s\t%s\t%s\n", s.Stage, s.Traffic, simulate.Thousands(float64(s.Users)),
-			simulate.Percent(s.Reached.P), s.Asked, s.Stuck, simulate.Hours(s.Waited.P50))
+		fmt.Fprintf(tw, "  %s\t%g%%\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Stage, s.Traffic, simulate.Thousands(float64(s.Users)),
+			simulate.Percent(s.Reached.P), s.Asked, s.Stuck, simulate.Hours(s.Waited.P50), provable(s.Provable))
 	}
 	tw.Flush()
+}
+
+func provable(factor float64) string {
+	switch {
+	case factor == 0:
+		return "no control"
+	case factor > 3:
+		return simulate.Factor(factor)
+	}
+	return simulate.Change(factor)
 }
 
 func printCriteria(w io.Writer, r simulate.Result) {

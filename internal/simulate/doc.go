@@ -32,5 +32,8 @@
 //
 // Time is jumped over where nothing can change: a rule that acts is judged
 // when an event brings its count to its limit, or at the close of a block;
-// criteria are judged at checks, at the end of bake and while a stage waits.
+// criteria are judged at checks, at the end of bake and while a stage waits. A
+// comparison whose excess is below 1.5 standard deviations cannot be proved,
+// and is left out where only a proof would matter. Blocks of comparisons are
+// five minutes in the engine; here they grow with the age of their stage.
 package simulate

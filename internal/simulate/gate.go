@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"math"
 	"slices"
 
 	"serin/internal/judge"
@@ -21,7 +22,7 @@ func (r *run) look() {
 		Reduce:   r.guarding(r.plan.Reduce),
 		Proceed:  r.judge(r.stage().Proceed, judge.Gate, r.now),
 	}
-	r.looked = r.now
+	r.looked, r.opens = r.now, r.openings()
 	if first {
 		r.bakeEnd = r.now
 		r.out.stages[stage].measure(in.Proceed)
@@ -64,6 +65,10 @@ func (r *run) people(in rollout.Input) bool {
 			return r.command(in, rollout.Command{Verb: rollout.Accept, Reason: "simulated"})
 		case (w.Kind == "criteria" || w.Kind == "evidence") && len(r.stuckAt(in)) > 0:
 			r.out.stages[r.state.Stage].stick(r.stuckAt(in))
+			if !r.healthy {
+				r.over = true // what is wrong has been found
+				return false
+			}
 			r.marks(in)
 			r.over = !r.command(in, rollout.Command{Verb: rollout.Promote, Role: r.approver(), Reason: "simulated"})
 			return false
@@ -175,10 +180,28 @@ func (r *run) note(e *rollout.Event) {
 // end closes the books.
 func (r *run) end() {
 	r.out.took = r.now
+	r.out.exposed = r.site.active(fresh, 0, r.now)
+	r.out.harmed = r.harmed()
 	switch r.state.Status {
 	case rollout.Cleanup, rollout.Done:
 		r.out.finished = true
 	case rollout.Running:
 		r.out.stages[r.state.Stage].stuck = true // the time is over
+	}
+}
+
+// harmed is how many users met what is wrong: with more errors those of the
+// affected who would not have been otherwise, with slow pages everybody who
+// was exposed.
+func (r *run) harmed() int64 {
+	switch e := r.site.effect; {
+	case r.healthy:
+		return 0
+	case e.latency() > 1:
+		return r.out.exposed
+	default:
+		m := r.models[anyError]
+		affected := r.site.tracks[fresh][m.index].distinct(0, r.now, r.site.users[fresh])
+		return int64(math.Round(float64(affected) * (1 - 1/e.errors())))
 	}
 }

@@ -67,6 +67,9 @@ type world struct {
 	assumed []string
 }
 
+// anyError is the metric by which harmed users are counted.
+const anyError = "errors"
+
 // rules lists the rules that a run judges.
 func rules(p *plan.Plan) []*plan.Rule {
 	out := slices.Concat(p.Rollback, p.Reduce)
@@ -90,6 +93,7 @@ func newWorld(p *plan.Plan, t Traffic, start time.Time) *world {
 			m.compare(p)
 		}
 	}
+	w.model(anyError)
 	w.pace()
 	w.cycle = newCycle(start, p.Location, t, w.longest())
 	return w

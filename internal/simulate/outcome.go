@@ -13,6 +13,7 @@ type outcome struct {
 	stage                         int    // in which it acted
 	at                            time.Duration
 	took                          time.Duration
+	exposed, harmed               int64 // users
 	stages                        []stageOutcome
 }
 

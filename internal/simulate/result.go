@@ -27,9 +27,14 @@ type Result struct {
 	Finished Share   `json:"finished"`
 	Earliest float64 `json:"earliest_hours"` // 0 = never
 
-	Guards  []GuardResult `json:"guards"` // rollback and reduce rules, in the order of the plan
-	Stages  []StageResult `json:"stages"`
-	Assumed []string      `json:"assumed"` // what the figures do not say, and what was taken instead
+	Guards []GuardResult `json:"guards"` // rollback and reduce rules, in the order of the plan
+	Stages []StageResult `json:"stages"`
+	// Grid is what became of known regressions, Smallest the least of them that
+	// is caught with 80 %, Suggestions what changes of the plan would bring.
+	Grid        []CellResult `json:"grid,omitempty"`
+	Smallest    []Smallest   `json:"smallest,omitempty"`
+	Suggestions []Suggestion `json:"suggestions,omitempty"`
+	Assumed     []string     `json:"assumed"` // what the figures do not say, and what was taken instead
 }
 
 // Share is how often something happened.
@@ -83,9 +88,13 @@ type StageResult struct {
 	Traffic float64 `json:"traffic"` // percent of the audience on new
 	Users   int64   `json:"users"`   // of the audience on new, expected
 	Reached Share   `json:"reached"`
-	Asked   Share   `json:"asked"`  // a person was asked about unknown criteria; of those whose bake was complete
-	Stuck   Share   `json:"stuck"`  // a criterion kept it for good; of those whose bake was complete
-	Waited  Times   `json:"waited"` // from the end of bake to the raise, of those that were not stuck
+	Asked   Share   `json:"asked"` // a person was asked about unknown criteria; of those whose bake was complete
+	Stuck   Share   `json:"stuck"` // a criterion kept it for good; of those whose bake was complete
+	// Provable is within which factor of control's errors the new variant can be
+	// proved to stay by the end of bake, if nothing is wrong: 1.5 is +50 %.
+	// 0 = there is no control.
+	Provable float64 `json:"provable_errors"`
+	Waited   Times   `json:"waited"` // from the end of bake to the raise, of those that were not stuck
 	// Proceed are the stage's criteria at the end of bake, Checks the rules of
 	// its checks.
 	Proceed []CriterionResult `json:"proceed"`

@@ -13,22 +13,24 @@ import (
 // run is one rollout played from its start to its end.
 type run struct {
 	*world
-	site  *site
-	state rollout.State
-	held  judge.Held
-	out   outcome
+	site    *site
+	state   rollout.State
+	held    judge.Held
+	out     outcome
+	healthy bool
 
 	counting map[*plan.Rule]bool // guards with "for" that hold, and count
 	levels   map[string]float64
 	now      time.Duration
-	looked   time.Duration // when the criteria were last judged in this stage; -1 = not yet
-	bakeEnd  time.Duration // when the stage's bake was complete; -1 = not yet
-	over     bool          // nobody can take it further
+	looked   time.Duration   // when the criteria were last judged in this stage; -1 = not yet
+	opens    []time.Duration // openings, as of the last look
+	bakeEnd  time.Duration   // when the stage's bake was complete; -1 = not yet
+	over     bool            // nobody can take it further
 }
 
 // play carries one run through.
 func play(w *world, e Effect, seed uint64, number int) outcome {
-	r := &run{world: w, site: newSite(w, e, newRand(seed, number)), held: judge.Held{}, counting: map[*plan.Rule]bool{}}
+	r := &run{world: w, site: newSite(w, e, newRand(seed, number)), held: judge.Held{}, healthy: e == Effect{}, counting: map[*plan.Rule]bool{}}
 	r.levels = judge.Levels(w.plan, w.plan, 0, w.plan.Judge.FalseRollback)
 	r.out.stages = make([]stageOutcome, len(w.plan.Stages))
 	r.begin()
@@ -140,7 +142,7 @@ func (r *run) next() time.Duration {
 	}
 	if r.gated() {
 		until(r.looked + r.lookEvery())
-		for _, at := range r.openings() {
+		for _, at := range r.opens {
 			until(at)
 		}
 	}
@@ -152,18 +154,18 @@ func (r *run) next() time.Duration {
 	return next
 }
 
-// openings are when a clock lets traffic rise next.
+// openings are when a clock lets traffic rise next; one that is open now is
+// not among them.
 func (r *run) openings() []time.Duration {
 	var out []time.Duration
 	add := func(t time.Time) {
-		if !t.IsZero() {
+		if t.After(r.wall()) {
 			out = append(out, r.age(t))
 		}
 	}
-	if _, at, _ := r.plan.RaiseOpen(r.wall()); true {
-		add(at)
-	}
-	_, at := r.plan.StageWindow(r.state.Stage+1, r.wall())
+	_, at, _ := r.plan.RaiseOpen(r.wall())
+	add(at)
+	_, at = r.plan.StageWindow(r.state.Stage+1, r.wall())
 	add(at)
 	if e := r.stage().Early; e != nil && e.At != nil {
 		add(r.plan.NextEntry(e.At, r.wall()))
@@ -187,13 +189,7 @@ func (r *run) lookDue() bool {
 	if r.looked < 0 || r.now-r.looked >= r.lookEvery() || r.bakeEnd < 0 && r.baked() >= r.stage().Bake {
 		return true
 	}
-	return len(r.openings()) > 0 && slices.Contains(r.openings(), r.now) && r.looked < r.now && !r.openAt(r.looked)
-}
-
-// openAt reports whether the next stage's window was open at an age.
-func (r *run) openAt(at time.Duration) bool {
-	ok, _ := r.plan.StageWindow(r.state.Stage+1, r.cycle.start.Add(at))
-	return ok
+	return slices.ContainsFunc(r.opens, func(at time.Duration) bool { return r.looked < at && at <= r.now })
 }
 
 // check does a check of the stage's cadence. A comparison that cannot be

@@ -17,8 +17,12 @@ const MaxRuns = 100000
 // Options are what a simulation depends on besides the plan.
 type Options struct {
 	Traffic Traffic
-	Runs    int    // of a healthy feature; 0 = DefaultRuns
-	Seed    uint64 // the same seed gives the same answer
+	Runs    int // of a healthy feature; 0 = DefaultRuns
+	// GridRuns is how many runs every regression is played; 0 = none of them
+	// are. Suggest also plays changes of the plan: it needs GridRuns.
+	GridRuns int
+	Suggest  bool
+	Seed     uint64 // the same seed gives the same answer
 	// Start is when the plan is started at the earliest; the plan's own start
 	// counts if it is later. Zero = the plan's own, or else defaultStart.
 	Start time.Time
@@ -54,7 +58,18 @@ func Run(p *plan.Plan, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return w.sum(o, outcomes), nil
+	result := w.sum(o, outcomes)
+	if o.GridRuns > 0 {
+		if err := o.grid(w, &result); err != nil {
+			return Result{}, err
+		}
+	}
+	if o.GridRuns > 0 && o.Suggest {
+		if err := o.suggest(p, &result); err != nil {
+			return Result{}, err
+		}
+	}
+	return result, nil
 }
 
 // Check returns what of the options makes no sense for a plan, nil for nothing.
@@ -67,10 +82,17 @@ func (o *Options) Check(p *plan.Plan) error {
 			return fmt.Errorf("traffic figures: %q is no metric of the plan", name)
 		}
 	}
+	if o.GridRuns < 0 || o.GridRuns > MaxRuns {
+		return fmt.Errorf("grid runs %d: give a number from 0 to %d", o.GridRuns, MaxRuns)
+	}
 	if o.Runs < 0 || o.Runs > MaxRuns {
 		return fmt.Errorf("runs %d: give a number from 1 to %d", o.Runs, MaxRuns)
 	}
-	return nil
+	if len(p.Stages) == 0 {
+		return errors.New("the plan has no stages")
+	}
+	_, err := o.begin(p)
+	return err
 }
 
 // fill checks the options and sets what was left out.
@@ -81,12 +103,6 @@ func (o *Options) fill(p *plan.Plan) error {
 	if o.Runs == 0 {
 		o.Runs = DefaultRuns
 	}
-	if o.Start.IsZero() {
-		o.Start = defaultStart
-	}
-	if o.Start.Before(p.Start) {
-		o.Start = p.Start
-	}
 	if o.Each == nil {
 		o.Each = serial
 	}
@@ -96,18 +112,37 @@ func (o *Options) fill(p *plan.Plan) error {
 // world prepares a plan: without its roles, its lists before the start and its
 // clean-up, which take people's time and not traffic's.
 func (o *Options) world(p *plan.Plan) (*world, error) {
-	if len(p.Stages) == 0 {
-		return nil, errors.New("the plan has no stages")
-	}
 	played := *p
 	played.Roles, played.Preflight, played.Cleanup.Tasks = nil, nil, nil
 	played.Stages = append([]plan.Stage(nil), p.Stages...)
 	played.Stages[0].Before, played.Stages[0].Approve = nil, nil
-	start := played.NextEntry(played.Stages[0].At, o.Start)
-	if start.IsZero() {
-		return nil, errors.New("the plan's calendar never lets traffic rise")
+	start, err := o.begin(&played)
+	if err != nil {
+		return nil, err
 	}
 	return newWorld(&played, o.Traffic, start), nil
+}
+
+// begin is when the plan starts: when its first stage may be entered. The error
+// names a stage that no clock ever lets traffic into.
+func (o *Options) begin(p *plan.Plan) (time.Time, error) {
+	start := o.Start
+	if start.IsZero() {
+		start = defaultStart
+	}
+	if start.Before(p.Start) {
+		start = p.Start
+	}
+	for i := range p.Stages {
+		at := p.NextEntry(p.Stages[i].At, start)
+		if at.IsZero() {
+			return at, fmt.Errorf("stage %q can never be entered: its clock window lies outside of the plan's calendar", p.Stages[i].Name)
+		}
+		if i == 0 {
+			start = at
+		}
+	}
+	return start, nil
 }
 
 // play carries n runs out.

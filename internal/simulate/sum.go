@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -93,11 +94,12 @@ func (w *world) sumStage(i int, outcomes []outcome) StageResult {
 	baked := count(func(s *stageOutcome) bool { return s.baked })
 	out := StageResult{
 		Stage: st.Name, Traffic: float64(exposure) * 100 / float64(flag.Everyone),
-		Users:   w.users * int64(exposure) / int64(flag.Everyone),
-		Reached: share(reached, len(outcomes)),
-		Asked:   share(count(func(s *stageOutcome) bool { return s.asked }), baked),
-		Stuck:   share(count(func(s *stageOutcome) bool { return s.stuck }), baked),
-		Proceed: []CriterionResult{}, Checks: []CheckResult{},
+		Users:    w.users * int64(exposure) / int64(flag.Everyone),
+		Reached:  share(reached, len(outcomes)),
+		Asked:    share(count(func(s *stageOutcome) bool { return s.asked }), baked),
+		Stuck:    share(count(func(s *stageOutcome) bool { return s.stuck }), baked),
+		Provable: provable(w.streams[0].perDay*st.Bake.Hours()/24, float64(exposure)/float64(flag.Everyone), w.plan.Judge.FalseProceed),
+		Proceed:  []CriterionResult{}, Checks: []CheckResult{},
 	}
 	var waited []time.Duration
 	for k := range outcomes {
@@ -119,6 +121,18 @@ func (w *world) sumStage(i int, outcomes []outcome) StageResult {
 	}
 	out.Checks = sumChecks(st, i, reached, outcomes)
 	return out
+}
+
+// provable is within which factor n affected users of both arms prove a rate
+// that has not changed to be, at a share of the new arm: the margin of which
+// they are overBound times the least number that any test needs, to second
+// order ln(1/alpha) / (s(1-s) ln²(1+m) / 2) (stats.SafeBound). 0 = no control.
+func provable(n, s, alpha float64) float64 {
+	const overBound = 1.1 // docs/statistics.md, "Verdicts": measured 1.05 to 1.2
+	if !(n > 0) || s > 1-minControl || s <= 0 {
+		return 0
+	}
+	return math.Exp(math.Sqrt(2 * overBound * math.Log(1/alpha) / (n * s * (1 - s))))
 }
 
 // sumChecks counts the red checks of a stage by rule.

@@ -47,6 +47,32 @@ func (s Share) String() string {
 	return fmt.Sprintf("%s ±%s", text, trim(s.SE*100, 0))
 }
 
+// Short writes the share alone, "-" of nothing.
+func (s Share) Short() string {
+	if s.Of == 0 {
+		return "-"
+	}
+	return Percent(s.P)
+}
+
+// Factor writes a factor, "×1.5"; "none played" for 0.
+func Factor(f float64) string {
+	if f == 0 {
+		return nonePlayed
+	}
+	return "×" + trimZeros(f)
+}
+
+// Change writes a factor as a change, "+12%"; "none played" for 0.
+func Change(f float64) string {
+	if f == 0 {
+		return nonePlayed
+	}
+	return fmt.Sprintf("%+.0f%%", 100*(f-1))
+}
+
+const nonePlayed = "none played"
+
 // Hours writes a time for people: "0h", "45m", "9h", "8d 15h"; "-" for a
 // negative one.
 func Hours(h float64) string {
@@ -76,3 +102,5 @@ func Thousands(v float64) string {
 	}
 	return text
 }
+
+func trimZeros(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }

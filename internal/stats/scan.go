@@ -13,12 +13,13 @@ import (
 // the plain Poisson tail.
 //
 // Windows slide continuously, as a rule does that is judged at every event.
-// Up to two windows the value is exact (between one and two it is
-// interpolated on a logarithmic scale), beyond by Naus, "Approximations for
+// For one and for two windows' time the value is exact, between them it is
+// interpolated on a logarithmic scale, beyond it is by Naus, "Approximations for
 // distributions of scan statistics", Journal of the American Statistical
 // Association 77, 1982, equations 3.1 to 3.3: no span holds k events with
 // probability Q2 (Q3/Q2)^(T/w-2). The error is below a hundredth of the
-// probability where it matters. It takes time in proportion to limit.
+// probability where it matters. It takes time in proportion to limit; a limit
+// above a million is met if the mean of a window is above it.
 //
 // It is 0 for a rate, window or total of 0 or less, and 1 for a negative
 // limit. Rates are taken as constant: cycles of day and week and events that
@@ -31,6 +32,12 @@ func ScanProbability(rate float64, window, total time.Duration, limit int) float
 		return 0
 	}
 	window = min(window, total)
+	if limit > mostScanned {
+		if rate*window.Hours() > float64(limit) {
+			return 1
+		}
+		return 0
+	}
 	n := newScan(rate*window.Hours(), limit+1)
 	spans := float64(total) / float64(window)
 	q1, q2 := n.quiet1(), n.quiet2()
@@ -39,6 +46,10 @@ func ScanProbability(rate float64, window, total time.Duration, limit int) float
 	}
 	return clampShare(1 - quietFor(q2, n.quiet3(), spans-2))
 }
+
+// mostScanned bounds the work: a count of a million is within a few thousandths
+// of its mean.
+const mostScanned = 1_000_000
 
 // quietFor is first * (second/first)^power, 0 where first is.
 func quietFor(first, second, power float64) float64 {

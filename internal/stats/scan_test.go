@@ -69,6 +69,8 @@ func TestScanProbabilityExact(t *testing.T) {
 		{"no time", 5, time.Hour, 0, 0, 0},
 		{"below nothing", 0, time.Hour, day, -1, 1},
 		{"certain", 1000, time.Hour, day, 5, 1},
+		{"too many to count, below", 1e6, time.Hour, day, math.MaxInt, 0},
+		{"too many to count, above", 1e9, time.Hour, day, 2_000_000, 1},
 		{"hopeless", 0.001, time.Hour, day, 200, 0},
 	} {
 		if got := ScanProbability(c.rate, c.window, c.total, c.limit); math.Abs(got-c.want) > 1e-12 {

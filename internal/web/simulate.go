@@ -17,8 +17,9 @@ import (
 
 // How much a page simulates: its reader waits for it.
 const (
-	pageRuns  = 400
-	pageLimit = 2 * time.Minute
+	pageRuns     = 400
+	pageGridRuns = 100
+	pageLimit    = 2 * time.Minute
 )
 
 // simulationView is the simulation of a plan: the form of its traffic figures,
@@ -29,6 +30,7 @@ type simulationView struct {
 	Fields  []figureField
 	More    string // other figures, one a line
 	Runs    string
+	Grid    bool // regressions are played too
 	Error   string
 	Result  *simulationResult
 	CLI     string
@@ -46,8 +48,22 @@ type simulationResult struct {
 	Gates  []gateRow
 	Keeps  []keepRow
 	Red    []keepRow
+	Grid   []cellRow
+	Least  []leastRow
+	Advice []adviceRow
+	Played string // the regression that the advice was played with
 	Assume []string
 }
+
+// cellRow is what became of a regression.
+type cellRow struct {
+	Name, Caught, Kept, After, Exposed, Harmed string
+	ByStage                                    []string
+}
+
+type leastRow struct{ Stage, Errors, Latency string }
+
+type adviceRow struct{ Change, Caught, First, Exposed, False, Asked, Finish string }
 
 type guardRow struct {
 	Rule, Kind, Acts string
@@ -72,7 +88,7 @@ var figures = []figureField{
 // simulationOf is the form with the figures sent, or the defaults.
 func simulationOf(p controller.PlanText, form url.Values) *simulationView {
 	v := &simulationView{URL: "/plans/" + url.PathEscape(p.Name) + "/simulate", Version: p.Number, Runs: simulate.Thousands(pageRuns),
-		More: form.Get("more"), CLI: fmt.Sprintf("serin plan show %s --version %d | serin simulate -", p.Name, p.Number)}
+		More: form.Get("more"), Grid: form.Get("grid") != "", CLI: fmt.Sprintf("serin plan show %s --version %d | serin simulate -", p.Name, p.Number)}
 	for _, f := range figures {
 		if form.Has(f.Name) {
 			f.Value = strings.TrimSpace(form.Get(f.Name))
@@ -139,7 +155,11 @@ func (v *simulationView) run(ctx context.Context, source string) (simulate.Resul
 			return none, err
 		}
 	}
-	result, err := controller.Simulate(ctx, parsed, simulate.Options{Traffic: t, Runs: pageRuns, Seed: 1})
+	o := simulate.Options{Traffic: t, Runs: pageRuns, Seed: 1}
+	if v.Grid {
+		o.GridRuns, o.Suggest = pageGridRuns, true
+	}
+	result, err := controller.Simulate(ctx, parsed, o)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return none, fmt.Errorf("the simulation did not end within %s: run it on your own machine with serin simulate", pageLimit)
 	}
@@ -175,7 +195,48 @@ func resultOf(r simulate.Result) *simulationResult {
 	for _, s := range r.Stages {
 		out.stage(s)
 	}
+	out.grid(r)
 	return out
+}
+
+// grid adds what became of regressions.
+func (out *simulationResult) grid(r simulate.Result) {
+	for _, c := range r.Grid {
+		row := cellRow{Name: c.Name, Caught: c.Caught.String(), Kept: simulate.Percent(c.Kept.P), After: dash, Exposed: dash, Harmed: dash}
+		if c.Caught.Count > 0 {
+			row.After = simulate.Hours(c.Hours.P50) + " (" + simulate.Hours(c.Hours.P95) + ")"
+			row.Exposed, row.Harmed = usersOf(c.Exposed), usersOf(c.Harmed)
+		}
+		for _, s := range c.ByStage {
+			row.ByStage = append(row.ByStage, s.Short())
+		}
+		out.Grid = append(out.Grid, row)
+	}
+	for _, s := range r.Smallest {
+		out.Least = append(out.Least, leastRow{orElse(s.Stage, "whole plan"), simulate.Factor(s.Errors), simulate.Change(s.Latency)})
+	}
+	for i, s := range r.Suggestions {
+		if i == 0 {
+			out.Played = s.Effect
+			out.Advice = append(out.Advice, adviceOf("as it is", s.Before))
+		}
+		out.Advice = append(out.Advice, adviceOf(s.Change, s.After))
+	}
+}
+
+func usersOf(s simulate.Spread) string {
+	return simulate.Thousands(s.P50) + " (" + simulate.Thousands(s.P95) + ")"
+}
+
+func adviceOf(change string, o simulate.Outlook) adviceRow {
+	row := adviceRow{change, o.Caught.String(), o.First.String(), dash, o.FalseRollback.String(), o.Asked.String(), dash}
+	if o.Caught.Count > 0 {
+		row.Exposed = simulate.Thousands(o.Exposed)
+	}
+	if o.FinishHours > 0 {
+		row.Finish = simulate.Hours(o.FinishHours)
+	}
+	return row
 }
 
 func finishStat(r simulate.Result) planStat {
