@@ -23,13 +23,7 @@ func (l *look) compare(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 	}
 	switch {
 	case v.Ref == plan.Baseline:
-		v.Approx = true
-		why := "baseline comparison: not available yet"
-		if r.Ref == plan.Reference {
-			return v.unknown(CauseNoControl, fmt.Sprintf("only %s of the audience is on control, at least 5%% is needed; %s",
-				Format(l.place.ControlShare, "%"), why))
-		}
-		return v.unknown(CauseEvidence, why)
+		return l.onBaseline(v, r, m)
 	case !m.User:
 		return v.unknown(CauseNoControl, fmt.Sprintf("%s is measured for the whole system and has no control group", r.Metric))
 	case l.place.ControlShare <= 0:
@@ -83,6 +77,8 @@ type comparison struct {
 	none   string // what is missing while units is 0
 	sense  float64
 	approx bool
+	// against names what the canary is compared with; "" = control.
+	against string
 
 	canary, control *float64
 
@@ -98,6 +94,9 @@ type comparison struct {
 	// nil where no confidence sequence is known.
 	strata func(start int) []stats.Stratum
 	stage  func() []stats.Stratum
+	// interval is the confidence sequence of the ratio since a start, -1 = of
+	// the stage, where no strata tell it; nil = none.
+	interval func(start int) (low, high float64, ok bool)
 }
 
 // worse turns a ratio of the arms into 1 + "worse by", in the metric's sense.
@@ -126,6 +125,8 @@ func (l *look) comparison(r *plan.Rule, m *plan.Metric, from time.Time) *compari
 		c = l.compareQuantile(r, m, t)
 	case plan.Ratio:
 		c = l.compareRatio(m, t)
+	case plan.Average:
+		c = l.compareMean(m, t)
 	default:
 		return nil
 	}

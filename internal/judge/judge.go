@@ -147,6 +147,9 @@ type Tests struct {
 	// BadOld the control's count above the control's quantile itself. A rule
 	// whose shift is missing is unknown.
 	Shifted map[int][]stats.Block
+	// Means are the users' sums of a metric of kind Average, by allocation
+	// interval; nil = not available.
+	Means []stats.MeanStratum
 	// Events are the raw event counts of the current stage, for the companion.
 	EventsNew, EventsOld int64
 	Phi                  float64 // design effect of the events or the loads; 0 = 1

@@ -127,7 +127,7 @@ func TestJudge(t *testing.T) {
 		{name: "nothing expected", rule: ref(limit("adoption", plan.GE, -0.2), plan.Expected), place: func(p *Place) { p.Exposure = 0 }, want: Unknown, cause: CauseEvidence},
 		// References.
 		{name: "no control", rule: versus("errors", plan.LE, 0.1), place: func(p *Place) { p.ControlShare = 0 }, want: Unknown, cause: CauseNoControl},
-		{name: "reference falls back", rule: ref(limit("errors", plan.LE, 0.1), plan.Reference), place: func(p *Place) { p.ControlShare = 0.04 }, want: Unknown, cause: CauseNoControl, why: "baseline comparison: not available yet"},
+		{name: "reference falls back", rule: ref(limit("errors", plan.LE, 0.1), plan.Reference), place: func(p *Place) { p.ControlShare = 0.04 }, want: Unknown, cause: CauseNoControl, why: "no hours are kept to compare with a baseline"},
 		{name: "guard never acts on the baseline", use: Guard, rule: ref(limit("errors", plan.GT, 0.1), plan.Reference), place: func(p *Place) { p.ControlShare = 0 },
 			ev: fake{tests: map[string]Tests{"errors": counted(500, 10)}}, want: Unknown, cause: CauseNoControl},
 		{name: "baseline", rule: ref(limit("memory", plan.LE, 0.1), plan.Baseline), want: Unknown, cause: CauseEvidence},

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -14,6 +15,9 @@ import (
 // since it began it is as large as the rule says.
 func (l *look) guard(v Verdict, r *plan.Rule, m *plan.Metric, c *comparison, x float64, text string) Verdict {
 	level := l.place.level(m.Name)
+	if v.Ref == plan.Baseline { // outside the attempt's budget
+		level = l.plan.Judge.FalseRollback
+	}
 	null, why := c.harm(min(x, l.plan.Judge.Margin))
 	half, whyHalf := c.harm(x / 2)
 	if why == "" {
@@ -31,13 +35,16 @@ func (l *look) guard(v Verdict, r *plan.Rule, m *plan.Metric, c *comparison, x f
 		Null: null, Half: half, Level: level, X: x,
 		InWindow: c.worse(now, okNow), SinceStart: c.worse(since, okSince),
 	}
-	v.LogE, v.LogLimit = finite(null.LogE), finite(math.Log(1/level))
+	v.LogE, v.LogLimit = finite(null.LogE), finite(stats.LogLimit(level, 1))
 	if okNow {
 		v.Value = finite(now - 1)
 	}
-	stands := v.stands(r, now, okNow, text)
-	if c.strata != nil {
+	stands := v.stands(c, r, now, okNow, text)
+	switch {
+	case c.strata != nil:
 		v.interval(c.strata(half.Start))
+	case c.interval != nil:
+		v.between(c.interval(half.Start))
 	}
 	if okSince {
 		stands += fmt.Sprintf(", %s since it began%s", change(since-1), v.range95())
@@ -57,7 +64,7 @@ func (l *look) guard(v Verdict, r *plan.Rule, m *plan.Metric, c *comparison, x f
 // shortOf names the first condition by which shown harm stays below a rule.
 func shortOf(g stats.Guard, r *plan.Rule) string {
 	switch {
-	case g.Half.LogE < math.Log(1/0.05):
+	case !g.HalfShown():
 		return fmt.Sprintf("not yet that it exceeds half of the limit %s", change(r.Value))
 	case !(g.InWindow >= 1+g.X):
 		return "in the window it is below the limit"
@@ -81,11 +88,13 @@ func (l *look) gate(v Verdict, r *plan.Rule, c *comparison, x float64, text stri
 		ratio, ok = stats.Estimate(c.stage())
 		v.interval(c.stage())
 		text = "in this stage"
+	} else if c.interval != nil {
+		v.between(c.interval(-1))
 	}
 	if ok {
 		v.Value = finite(ratio - 1)
 	}
-	stands := v.stands(r, ratio, ok, text)
+	stands := v.stands(c, r, ratio, ok, text)
 	v.LogE, v.LogLimit = finite(safe), finite(limit)
 	bound := change(c.sense * margin)
 	switch {
@@ -146,7 +155,7 @@ func (l *look) improvement(v Verdict, r *plan.Rule, c *comparison) Verdict {
 		return v.unknown(CauseEvidence, "nothing to compare yet in this stage")
 	}
 	v.Value, v.Low, v.High = finite(i.Theta-1), finite(i.Low-1), finite(i.High-1)
-	v.Why = fmt.Sprintf("%s, %s", v.stands(r, i.Theta, true, "in this stage"), l.limit(r, ""))
+	v.Why = fmt.Sprintf("%s, %s", v.stands(c, r, i.Theta, true, "in this stage"), l.limit(r, ""))
 	low, high := r.Op.Compare(i.Low-1, r.Value), r.Op.Compare(i.High-1, r.Value)
 	if low != high {
 		return v.unknown(CauseEvidence, v.Why+": not proved either way")
@@ -165,14 +174,21 @@ func (v *Verdict) interval(strata []stats.Stratum) {
 	}
 }
 
+// between sets the always-valid interval from that of a ratio.
+func (v *Verdict) between(low, high float64, ok bool) {
+	if ok {
+		v.Low, v.High = finite(low-1), finite(high-1)
+	}
+}
+
 // stands says how canary and control compare: "errors are +212% against
 // control over 24h (95% interval +80% … +420%)".
-func (v *Verdict) stands(r *plan.Rule, ratio float64, ok bool, text string) string {
+func (v *Verdict) stands(c *comparison, r *plan.Rule, ratio float64, ok bool, text string) string {
 	if !ok {
 		return fmt.Sprintf("%s: nothing on either side %s", r.Metric, text)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s against control %s", r.Metric, is(r.Metric), change(ratio-1), text)
+	fmt.Fprintf(&b, "%s %s %s against %s %s", r.Metric, is(r.Metric), change(ratio-1), cmp.Or(c.against, "control"), text)
 	if v.Canary != nil && v.Control != nil && v.Unit != "" {
 		fmt.Fprintf(&b, " (%s, control %s)", Format(*v.Canary, v.Unit), Format(*v.Control, v.Unit))
 	}

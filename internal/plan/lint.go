@@ -57,6 +57,7 @@ func Lint(p *Plan, server *ServerFacts) []Problem {
 	l := newLinter(p, server)
 	l.schedule()
 	l.people()
+	l.told()
 	l.limits()
 	l.decisions()
 	l.comparisons()

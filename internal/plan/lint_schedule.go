@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"serin/internal/flag"
@@ -101,6 +102,16 @@ func (l *linter) cover(i int, start, end time.Time) {
 		days := int((end.Sub(start) + day - 1) / day)
 		what := fmt.Sprintf("%s covers until %s, owns %q until %s", name, atBoth(until.In(l.p.Location)), l.p.Stages[i].Name, atBoth(end))
 		l.warn("W05", what, fmt.Sprintf("covers: %dd", days), "roles."+name+".covers")
+	}
+}
+
+// told is W22: a page, a question at the end of bake and a rollback that reach
+// nobody who is not looking at serin's own page. A plan that writes the
+// dashboard means it.
+func (l *linter) told() {
+	talks := func(c Channel) bool { return !strings.HasPrefix(c.Address, "jira:") }
+	if !slices.ContainsFunc(l.p.Channels, talks) {
+		l.warn("W22", "nobody is told of a rollback, a page or a question", `channels: { team: "slack:#team" }`, "channels", "plan")
 	}
 }
 

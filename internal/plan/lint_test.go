@@ -181,6 +181,7 @@ var warningCases = []struct {
 	{"W18", "severity: { p1: \"level:fatal\" }\n", "", `1: warning W18: p1 without severity: the default grading applies`, nil},
 	{"W19", "resume, restart]", "resume]", `warning W19: no role may restart: a rollback ends this rollout`, nil},
 	{"W20", "p1 = 0", "p1 = 0 over rollout", `warning W20: "p1 = 0 over rollout": after one event no attempt can ever pass: over attempt`, nil},
+	{"W22", "channels: { page: \"pagerduty:on-call\" }", "channels: { ticket: \"jira:OPS/P1\" }", `warning W22: nobody is told of a rollback, a page or a question: channels: { team: "slack:#team" }`, nil},
 	{"W21", "checks: []", "checks: [{ every: 1h, expect: adoption > 5% }]", `warning W21: "adoption > 5%" checked from minute 0 is red at first: move it to proceed`, nil},
 	{"W04", "traffic: 50% }", "traffic: 50%, at: \"15:00\" }\nstart: \"2025-02-19 09:00\"", `17: warning W04: half: bake ends Wed 11:00, at 15:00 adds 4 h (Wed 15:00): at 11:00`, nil},
 	{"W05", "roles:\n  lead: { who: \"@lead\",", "start: \"2025-02-19 09:00\"\nroles:\n  lead: { who: \"@lead\", covers: 3h,", `11: warning W05: lead covers until Wed 19 Feb 12:00, owns "half" until Wed 19 Feb 13:00: covers: 1d`, nil},
@@ -283,14 +284,14 @@ func TestDefaultsAreNotBlamed(t *testing.T) {
 		return got
 	}
 	arrived := map[string]bool{"telemetry": true}
-	if got := list(nil); !slices.Equal(got, []string{"W13"}) {
+	if got := list(nil); !slices.Equal(got, []string{"W22", "W13"}) {
 		t.Errorf("without a server: %v", got)
 	}
-	if got := list(&ServerFacts{Arrived: arrived}); !slices.Equal(got, []string{"W13"}) {
+	if got := list(&ServerFacts{Arrived: arrived}); !slices.Equal(got, []string{"W22", "W13"}) {
 		t.Errorf("on a new server: %v", got)
 	}
 	few := map[string]float64{"errors": 100, "http_5xx": 50_000}
-	if got := list(&ServerFacts{Arrived: arrived, Users: few, PerHour: few}); !slices.Equal(got, []string{"W13", "W06", "W06"}) {
+	if got := list(&ServerFacts{Arrived: arrived, Users: few, PerHour: few}); !slices.Equal(got, []string{"W22", "W13", "W06", "W06"}) {
 		t.Errorf("with few errors and many 5xx: %v", got)
 	}
 }

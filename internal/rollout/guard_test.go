@@ -102,6 +102,7 @@ func TestAccounting(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	running := func(r *rig) { r.must(Command{Verb: Start}); r.drive(10 * time.Minute) }
 	rolled := func(r *rig) { running(r); r.must(Command{Verb: Rollback}) }
+	gated := func(r *rig) { r.p.Stages[1].Approve = []string{"lead"}; running(r) }
 	tests := []struct {
 		name  string
 		setup func(*rig)
@@ -122,6 +123,9 @@ func TestRefusals(t *testing.T) {
 		{"reduce", running, Command{Verb: Reduce, Percent: 1000}, 0, ""},
 		{"resume a running one", running, Command{Verb: Resume}, Barred, "paused or reduced"},
 		{"approve where none is asked for", running, Command{Verb: Approve}, Barred, "no approval"},
+		{"approve a restart while running", gated, Command{Verb: Approve, Item: "restart"}, Barred, "only a rolled-back rollout can be approved for a restart"},
+		{"approve what is not asked for", gated, Command{Verb: Approve, Item: "r75"}, Missing, "leave the item out"},
+		{"approve the next raise", gated, Command{Verb: Approve}, 0, ""},
 		{"approve what was rolled back", rolled, Command{Verb: Approve}, Barred, "approve the item restart"},
 		{"approve the restart", rolled, Command{Verb: Approve, Item: "restart"}, 0, ""},
 		{"accept before the end", running, Command{Verb: Accept, Reason: "x"}, Barred, "end of a stage"},

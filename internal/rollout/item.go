@@ -22,11 +22,15 @@ func isMet(v *judge.Verdict) bool { return v.Status == judge.Met && !v.Dry }
 // approve gives the approval that is asked for: for the next stage while
 // running, for the first one in preflight, for a restart when rolled back,
 // and with Item "revise" for a looser revision. An approval of a restart
-// names its item too: a late click that meant the next stage is none.
+// names its item too: a late click that meant the next stage is none, and
+// any other item approves nothing.
 func (d *decision) approve(c *Command) *Refusal {
 	item, roles, why := d.approvable(c.Item)
 	if why != "" {
 		return refuse(Barred, "%s", why)
+	}
+	if c.Item != item {
+		return refuse(Missing, "there is no approval of %q: leave the item out for the next raise, or name %s", c.Item, itemRevise)
 	}
 	if item != "" {
 		if r := d.allowed(c, "approve"); r != nil {
@@ -48,6 +52,9 @@ func (d *decision) approve(c *Command) *Refusal {
 func (d *decision) approvable(item string) (mark string, roles []string, why string) {
 	if item == itemRevise {
 		return itemRevise, nil, ""
+	}
+	if item == itemRestart && d.s.Status != RolledBack {
+		return "", nil, d.unless(false, "only a rolled-back rollout can be approved for a restart")
 	}
 	switch d.s.Status {
 	case RolledBack:

@@ -262,7 +262,11 @@ func titleObserved(e Event) (string, string) {
 	case Baked:
 		return "baked " + short(e.Duration), ""
 	case NoData:
-		return "no data since " + e.Since.UTC().Format("15:04") + " UTC", e.Reason
+		since := "no data since " + e.Since.UTC().Format("15:04") + " UTC"
+		if e.Paged {
+			since += ": somebody must look"
+		}
+		return since, e.Reason
 	case DataBack:
 		return "data is back", ""
 	case BlindEvent:

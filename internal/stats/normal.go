@@ -20,10 +20,3 @@ func NormalMixture(s, v, rho float64) float64 {
 	w := v + rho
 	return 0.5*math.Log(4*rho/w) + s*s/(2*w) + logPhi(s/math.Sqrt(w))
 }
-
-// normalTwoSided is ln E of the two-sided normal mixture, by which the
-// one-sided is checked.
-func normalTwoSided(s, v, rho float64) float64 {
-	w := v + rho
-	return 0.5*math.Log(rho/w) + s*s/(2*w)
-}

@@ -135,10 +135,9 @@ func (f fisher) mode(psi float64) float64 {
 // negligible is e^-40, the relative weight at which sums stop.
 const negligible = 4.248354255291589e-18
 
-// around returns the sum of weights under psi relative to that of the mode,
-// and the sum of (u - mode) times these.
-func (f fisher) around(mode, psi float64) (sum, first float64) {
-	sum = 1
+// around returns the sum of weights under psi relative to that of the mode.
+func (f fisher) around(mode, psi float64) float64 {
+	sum := 1.0
 	w := 1.0
 	for u := mode; u < f.high; u++ {
 		w *= f.ratio(u) * psi
@@ -146,7 +145,6 @@ func (f fisher) around(mode, psi float64) (sum, first float64) {
 			break
 		}
 		sum += w
-		first += w * (u + 1 - mode)
 	}
 	w = 1
 	for u := mode; u > f.low; u-- {
@@ -155,9 +153,8 @@ func (f fisher) around(mode, psi float64) (sum, first float64) {
 			break
 		}
 		sum += w
-		first -= w * (mode + 1 - u)
 	}
-	return sum, first
+	return sum
 }
 
 // climb returns ln of weight(to)/weight(from) under psi.
@@ -183,7 +180,7 @@ func (f fisher) climb(from, to, psi float64) float64 {
 func (f fisher) growth(ds []float64) []float64 {
 	psi := math.Exp(f.logPsi)
 	base := f.mode(psi)
-	zero, _ := f.around(base, psi)
+	zero := f.around(base, psi)
 	out := make([]float64, len(ds))
 	mode, height := base, 0.0
 	for j, d := range ds {
@@ -191,18 +188,10 @@ func (f fisher) growth(ds []float64) []float64 {
 		next := f.mode(tilted)
 		height += f.climb(mode, next, psi)
 		mode = next
-		sum, _ := f.around(mode, tilted)
+		sum := f.around(mode, tilted)
 		out[j] = d*mode + height + math.Log(sum) - math.Log(zero)
 	}
 	return out
-}
-
-// mean returns the expected number of bad loads of the new arm.
-func (f fisher) mean() float64 {
-	psi := math.Exp(f.logPsi)
-	mode := f.mode(psi)
-	sum, first := f.around(mode, psi)
-	return mode + first/sum
 }
 
 // increments remembers the growth of blocks: a block never changes once it is

@@ -58,33 +58,6 @@ func (s *Set) estimate() {
 	s.exact = nil
 }
 
-// Merge adds the members of o, which is not changed. A nil o is empty. The
-// union of an exact and an estimated set is estimated.
-func (s *Set) Merge(o *Set) {
-	if o == nil || o == s {
-		return
-	}
-	if o.hll == nil {
-		for h := range o.exact {
-			s.Add(h)
-		}
-		return
-	}
-	s.estimate()
-	if err := s.hll.Merge(o.hll); err != nil {
-		panic("stats: merging sets: " + err.Error()) // both have the one precision
-	}
-}
-
-// Has reports whether h is a member; false when the set is not Exact.
-func (s *Set) Has(h uint64) bool {
-	if s == nil {
-		return false
-	}
-	_, ok := s.exact[h]
-	return ok
-}
-
 // Count returns the number of distinct members: exact, or estimated within
 // about 2 % and then always above ExactLimit.
 func (s *Set) Count() int64 {
@@ -99,30 +72,6 @@ func (s *Set) Count() int64 {
 
 // Exact reports whether Count is exact.
 func (s *Set) Exact() bool { return s == nil || s.hll == nil }
-
-// Each calls f for every member of an exact set, in no order. A set beyond
-// the limit has forgotten its members: Each returns false and calls nothing.
-func (s *Set) Each(f func(h uint64)) bool {
-	if s == nil {
-		return true
-	}
-	for h := range s.exact {
-		f(h)
-	}
-	return s.hll == nil
-}
-
-// Clone returns an independent copy; of nil an empty set.
-func (s *Set) Clone() *Set {
-	if s == nil {
-		return &Set{}
-	}
-	c := &Set{exact: maps.Clone(s.exact)}
-	if s.hll != nil {
-		c.hll = s.hll.Clone()
-	}
-	return c
-}
 
 const (
 	setVersion = 1

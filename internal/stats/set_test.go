@@ -5,8 +5,6 @@ import (
 	"errors"
 	"math"
 	"testing"
-
-	"pgregory.net/rapid"
 )
 
 // spread is SplitMix64: even hashes from small numbers.
@@ -26,8 +24,12 @@ func setOf(from, to uint64) *Set {
 }
 
 func TestSetExactThenEstimated(t *testing.T) {
+	var none *Set
+	if none.Count() != 0 || !none.Exact() {
+		t.Errorf("a nil set is not empty")
+	}
 	s := setOf(0, ExactLimit)
-	if !s.Exact() || s.Count() != ExactLimit || !s.Has(spread(5)) {
+	if !s.Exact() || s.Count() != ExactLimit {
 		t.Fatalf("not exact at the limit: %d", s.Count())
 	}
 	if s.Add(spread(3)) || !s.Exact() {
@@ -39,51 +41,12 @@ func TestSetExactThenEstimated(t *testing.T) {
 	if s.Add(spread(ExactLimit + 1)) {
 		t.Errorf("an estimated set is certain of a new member")
 	}
-	if s.Each(func(uint64) { t.Error("an estimated set has members") }) {
-		t.Errorf("Each claims to be complete")
-	}
 	for n := uint64(0); n < 400_000; n++ {
 		s.Add(spread(n))
 	}
 	if got := float64(s.Count()); math.Abs(got/400_000-1) > 0.03 {
 		t.Errorf("estimate %v of 400000", got)
 	}
-}
-
-func TestSetMerge(t *testing.T) {
-	small, large := setOf(0, 60_000), setOf(50_000, 120_000)
-	small.Merge(large)
-	if small.Exact() || math.Abs(float64(small.Count())/120_000-1) > 0.03 {
-		t.Errorf("union: exact %v count %d", small.Exact(), small.Count())
-	}
-	a := setOf(0, 10)
-	a.Merge(small)
-	if a.Exact() || a.Count() <= ExactLimit {
-		t.Errorf("union with an estimate: exact %v count %d", a.Exact(), a.Count())
-	}
-	a.Merge(nil)
-	var none *Set
-	if none.Count() != 0 || !none.Exact() || !none.Each(nil) || none.Has(1) {
-		t.Errorf("a nil set is not empty")
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		xs, ys := rapid.SliceOf(rapid.Uint64()).Draw(t, "x"), rapid.SliceOf(rapid.Uint64()).Draw(t, "y")
-		var x, y, whole Set
-		for _, h := range xs {
-			x.Add(h)
-			whole.Add(h)
-		}
-		for _, h := range ys {
-			y.Add(h)
-			whole.Add(h)
-		}
-		x.Merge(&y)
-		p, _ := x.MarshalBinary()
-		q, _ := whole.MarshalBinary()
-		if !bytes.Equal(p, q) {
-			t.Fatalf("merge differs from adding")
-		}
-	})
 }
 
 func TestSetEncoding(t *testing.T) {
@@ -98,11 +61,6 @@ func TestSetEncoding(t *testing.T) {
 		}
 		if r.Count() != s.Count() || r.Exact() != s.Exact() {
 			t.Errorf("got %d exact %v want %d %v", r.Count(), r.Exact(), s.Count(), s.Exact())
-		}
-		c := s.Clone()
-		c.Merge(setOf(500_000, 600_001))
-		if again, _ := s.MarshalBinary(); !bytes.Equal(data, again) {
-			t.Errorf("a clone shares its members")
 		}
 	}
 }

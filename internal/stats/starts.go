@@ -157,32 +157,17 @@ type Guard struct {
 	X                    float64
 }
 
-// GuardNull returns the ratio of the null of a guard: 1 + min(x, margin).
-func GuardNull(x, margin float64) float64 { return 1 + min(x, margin) }
-
-// GuardHalf returns the ratio of the second null of a guard: 1 + x/2.
-func GuardHalf(x float64) float64 { return 1 + x/2 }
-
-// Guard tests "worse by x" with affected users; window is what happened
-// lately, over the span the rule names.
-func (s Starts) Guard(x, margin, level float64, window []Stratum) Guard {
-	g := Guard{
-		Null: s.Ratio(GuardNull(x, margin)), Half: s.Ratio(GuardHalf(x)),
-		Level: level, X: x,
-	}
-	g.InWindow, _ = Estimate(window)
-	g.SinceStart, _ = Estimate(s.Strata(g.Half.Start))
-	return g
-}
-
 // HarmShown reports whether harm beyond the margin is proved within the
 // budget: the first of the four conditions.
-func (g Guard) HarmShown() bool { return g.Level > 0 && g.Null.LogE >= math.Log(1/g.Level) }
+func (g Guard) HarmShown() bool { return g.Level > 0 && g.Null.LogE >= LogLimit(g.Level, 1) }
+
+// HalfShown reports whether harm beyond half the limit is proved: the second.
+func (g Guard) HalfShown() bool { return g.Half.LogE >= LogLimit(halfLevel, 1) }
 
 // Met reports whether all four conditions hold: harm is proved, harm beyond
 // x/2 is proved at 5 %, it is happening now, and since it began it is at
 // least x.
 func (g Guard) Met() bool {
-	return g.HarmShown() && g.Half.LogE >= math.Log(1/halfLevel) &&
+	return g.HarmShown() && g.HalfShown() &&
 		g.InWindow >= 1+g.X && g.SinceStart >= 1+g.X
 }

@@ -210,7 +210,7 @@ var sections = map[string]func(*testing.T, json.RawMessage){
 		each(t, raw, func(t *testing.T, v vector) {
 			a := attempt(v.Odds, v.Cells, v.Planned)
 			window := []Stratum{{New: v.Window[0], Old: v.Window[1], Odds: a.Odds[len(a.Odds)-1]}}
-			g := a.Guard(float64(v.X), float64(v.Margin), float64(v.Level), window)
+			g := guardOf(a, float64(v.X), float64(v.Margin), float64(v.Level), window)
 			near(t, "ln guard", g.Null.LogE, v.LnGuard)
 			near(t, "ln half", g.Half.LogE, v.LnHalf)
 			near(t, "estimate", g.SinceStart, v.Estimate)
@@ -238,7 +238,11 @@ var sections = map[string]func(*testing.T, json.RawMessage){
 					t.Errorf("alarm %d: want %v", i, v.Alarms[i])
 				}
 			}
-			near(t, "sum", LogWeightedSum(e, w), v.Sum)
+			var mixture grid
+			for _, weight := range w {
+				mixture.add(0, weight)
+			}
+			near(t, "sum", mixture.mix(e, 1), v.Sum)
 		})
 	},
 	"srm": func(t *testing.T, raw json.RawMessage) {
@@ -268,6 +272,29 @@ var sections = map[string]func(*testing.T, json.RawMessage){
 		}
 		each(t, raw, func(t *testing.T, v vector) {
 			near(t, "limit", SRMLimit(v.Interval, float64(v.Alpha)), v.Limit)
+		})
+	},
+	"srm_sample": func(t *testing.T, raw json.RawMessage) {
+		type vector struct {
+			Flag, User string
+			Hash       string `json:"hash_hex"`
+			Zeros      int    `json:"leading_zero_bits"`
+			In         []bool `json:"in_sample"`
+		}
+		each(t, raw, func(t *testing.T, v vector) {
+			h := SampleHash(v.Flag, v.User)
+			want, err := strconv.ParseUint(v.Hash, 16, 64)
+			if err != nil || h != want {
+				t.Errorf("hash %x want %s (%v)", h, v.Hash, err)
+			}
+			for bits, want := range v.In {
+				if InSample(h, bits) != want {
+					t.Errorf("%d bits: want %v", bits, want)
+				}
+			}
+			if !InSample(h, v.Zeros) || InSample(h, v.Zeros+1) {
+				t.Errorf("want exactly %d leading zero bits", v.Zeros)
+			}
 		})
 	},
 	"normal_mixture": func(t *testing.T, raw json.RawMessage) {
@@ -313,9 +340,9 @@ var sections = map[string]func(*testing.T, json.RawMessage){
 			share, theta := float64(v.Share), float64(v.Theta)
 			near(t, "pi1", NewShare(share, theta), v.Pi1)
 			near(t, "KL", KL(NewShare(share, theta), share), v.KL)
-			near(t, "events", WaldBound(share, theta, 1, 0.01), v.Events)
-			near(t, "canary", WaldBound(share, theta, 1, 0.01)*NewShare(share, theta), v.Canary)
-			near(t, "strict", WaldBound(share, theta, 1, 0.001), v.Strict)
+			near(t, "events", waldBound(share, theta, 1, 0.01), v.Events)
+			near(t, "canary", waldBound(share, theta, 1, 0.01)*NewShare(share, theta), v.Canary)
+			near(t, "strict", waldBound(share, theta, 1, 0.001), v.Strict)
 		})
 	},
 	"safe_bound": func(t *testing.T, raw json.RawMessage) {
@@ -333,7 +360,7 @@ var sections = map[string]func(*testing.T, json.RawMessage){
 	"shipped_bound": func(t *testing.T, raw json.RawMessage) {
 		type vector struct{ Share, Theta, Theta0, Level, Events number }
 		each(t, raw, func(t *testing.T, v vector) {
-			near(t, "events", WaldBound(float64(v.Share), float64(v.Theta), float64(v.Theta0), float64(v.Level)), v.Events)
+			near(t, "events", waldBound(float64(v.Share), float64(v.Theta), float64(v.Theta0), float64(v.Level)), v.Events)
 		})
 	},
 	"min_run_shipped": func(t *testing.T, raw json.RawMessage) {
@@ -343,7 +370,7 @@ var sections = map[string]func(*testing.T, json.RawMessage){
 			Run                  int    `json:"consecutive_canary_only_events"`
 		}
 		each(t, raw, func(t *testing.T, v vector) {
-			if got := MinRun(float64(v.Share), float64(v.Theta0), float64(v.Level), float64(v.V0)); got != v.Run {
+			if got := minRun(float64(v.Share), float64(v.Theta0), float64(v.Level), float64(v.V0)); got != v.Run {
 				t.Errorf("got %d want %d", got, v.Run)
 			}
 		})
@@ -354,7 +381,7 @@ var sections = map[string]func(*testing.T, json.RawMessage){
 			Run          int `json:"consecutive_canary_only_events"`
 		}
 		each(t, raw, func(t *testing.T, v vector) {
-			if got := MinRun(float64(v.Share), 1, float64(v.Alpha), 1); got != v.Run {
+			if got := minRun(float64(v.Share), 1, float64(v.Alpha), 1); got != v.Run {
 				t.Errorf("got %d want %d", got, v.Run)
 			}
 		})

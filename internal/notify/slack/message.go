@@ -54,6 +54,9 @@ func compose(n notify.Notice) message {
 	if n.Text != "" {
 		m.Blocks = append(m.Blocks, section(escape(n.Text, maxSection)))
 	}
+	if len(n.For) > 0 {
+		m.Blocks = append(m.Blocks, section(escape("For "+oneLine(strings.Join(n.For, ", ")), maxField)))
+	}
 	var facts []string
 	fields := block{Type: "section"}
 	for _, f := range []struct{ name, value string }{{"Rule", n.Rule}, {"Value", n.Value}, {"Limit", n.Limit}} {
