@@ -92,6 +92,7 @@ type Point struct {
 	T               time.Time
 	Canary, Control *float64
 	N               int64
+	Low, High       *float64 // an always-valid 95 % interval of the canary, nil = none
 }
 
 // Publisher serves flags; hub.Hub is one.

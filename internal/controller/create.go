@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,12 +59,17 @@ func (c *Controller) fits(p *plan.Plan) error {
 }
 
 // nextID is the id of a plan's next rollout. It refuses while the last one is
-// not over.
+// not over. A command names a rollout or a plan, so no plan bears the id of a
+// rollout, and a number that would make an id of a plan's name is left out.
 func (c *Controller) nextID(p *plan.Plan) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.run == nil {
 		return "", ErrStopped
+	}
+	if c.workers[p.Name] != nil {
+		return "", &rollout.Refusal{Kind: rollout.Barred, Why: fmt.Sprintf(
+			"a plan cannot be called %s: that is a rollout of another plan, and a command could mean either: choose another name", p.Name)}
 	}
 	n := 0
 	for _, id := range c.order {
@@ -77,7 +83,19 @@ func (c *Controller) nextID(p *plan.Plan) (string, error) {
 				"rollout %s of plan %s is still %s: finish or cancel it, or revise it in flight", id, p.Name, s)}
 		}
 	}
-	return fmt.Sprintf("%s-%d", p.Name, n+1), nil
+	id := fmt.Sprintf("%s-%d", p.Name, n+1)
+	for ; c.named(id); n++ {
+		id = fmt.Sprintf("%s-%d", p.Name, n+2)
+	}
+	return id, nil
+}
+
+// named reports whether a rollout's plan is called name; c.mu is held.
+func (c *Controller) named(name string) bool {
+	return slices.ContainsFunc(c.order, func(id string) bool {
+		n, _ := splitID(id)
+		return n == name
+	})
 }
 
 // Revise gives a rollout a new version of its plan. plan.Problems says what is

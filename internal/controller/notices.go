@@ -21,7 +21,7 @@ func (w *worker) notices(before rollout.State, events []rollout.Event) []notify.
 			continue
 		}
 		title, text := rollout.Title(w.plan, e)
-		n := notify.Notice{Rollout: w.id, Type: string(e.Type), Title: title, Text: text, At: e.At, Rule: e.Rule}
+		n := notify.Notice{Rollout: w.id, Type: string(e.Type), Title: title, Text: text, At: e.At, Rule: e.Rule, For: meant(w.plan, e)}
 		if v := e.Verdict; v != nil {
 			n.Limit = limitText(*v)
 			if v.Value != nil {
@@ -71,6 +71,27 @@ func receivers(p *plan.Plan, e rollout.Event) []plan.Channel {
 		return quiet
 	}
 	return talk
+}
+
+// meant are the roles that a notice is for, with who they are: the owner of
+// the stage, or whom judge.no_data.page names.
+func meant(p *plan.Plan, e rollout.Event) []string {
+	audience := rollout.ToWhom(e)
+	if audience == rollout.Team || e.Stage >= len(p.Stages) {
+		return nil
+	}
+	roles := p.Stages[e.Stage].Owner
+	if page := p.Judge.NoData.Page; audience == rollout.Page && page != "" {
+		roles = []string{page}
+	}
+	out := make([]string, 0, len(roles))
+	for _, name := range roles {
+		if r, ok := p.Role(name); ok && r.Who != "" {
+			name += " (" + r.Who + ")"
+		}
+		out = append(out, name)
+	}
+	return out
 }
 
 // valueText is a verdict's value in words.

@@ -226,8 +226,8 @@ func (c *Controller) Series(ctx context.Context, id, metric string, from, to tim
 		out.T = append(out.T, p.T.Unix())
 		out.Canary = append(out.Canary, p.Canary)
 		out.Control = append(out.Control, p.Control)
-		out.Low = append(out.Low, nil)
-		out.High = append(out.High, nil)
+		out.Low = append(out.Low, p.Low)
+		out.High = append(out.High, p.High)
 	}
 	for _, ch := range v.Charts {
 		if ch.Metric == metric {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"serin/internal/controller"
 	"serin/internal/rollout"
 )
 
@@ -99,6 +100,27 @@ func TestOneFlagOneRollout(t *testing.T) {
 		r.lead(rollout.Cancel)
 		if _, err := r.c.Do(r.Context(), "rival", start); err != nil {
 			t.Errorf("after the first was cancelled: %v", err)
+		}
+	})
+}
+
+// TestNamesAreOneRollouts: a plan's name stands for its latest rollout, so no
+// plan may bear the id of another plan's rollout, and no rollout a plan's name.
+func TestNamesAreOneRollouts(t *testing.T) {
+	bubble(t, func(r *rig) {
+		create := func(name string) (controller.Result, error) {
+			return r.c.Create(r.Context(), []byte(edited(t, rigPlan, "plan: rig", "plan: "+name)), "lead", "api")
+		}
+		if _, err := create("rig-1"); statusOf(err) != 409 || !strings.Contains(err.Error(), "rig-1") {
+			t.Errorf("a plan called as the rollout rig-1 is: %v", err)
+		}
+		if _, err := create("rig-2"); err != nil {
+			t.Fatal(err)
+		}
+		r.lead(rollout.Cancel)
+		res, err := create("rig")
+		if err != nil || res.State.ID != "rig-3" {
+			t.Errorf("the next rollout of rig beside a plan rig-2 is %s (%v), want rig-3", res.State.ID, err)
 		}
 	})
 }

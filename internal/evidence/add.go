@@ -97,9 +97,14 @@ func (x *adder) attribute() {
 	x.a = telemetry.Attribute(&r.attr, e, r.members.has)
 	x.out.attributed = x.a.Arm() != telemetry.Unknown
 	x.out.conflict = x.a.Conflict
-	known := x.a.Arm() == telemetry.New
 	x.page = r.attr.OnPage(e)
-	x.in[judge.Exposed] = r.attr.Tagged(e) || known && (!isPage(e) || x.page)
+	x.scope()
+}
+
+// scope finds the groups that the event belongs to.
+func (x *adder) scope() {
+	known := x.a.Arm() == telemetry.New
+	x.in[judge.Exposed] = x.r.attr.Tagged(x.e) || known && (!isPage(x.e) || x.page)
 	comparable := x.comparable()
 	x.in[judge.AssignedNew] = comparable && x.a.Assigned == telemetry.New
 	x.in[judge.AssignedOld] = comparable && x.a.Assigned == telemetry.Old
@@ -138,10 +143,10 @@ func (x *adder) activity() {
 	switch x.a.Assigned {
 	case telemetry.New:
 		x.put(seriesActive, int(judge.AssignedNew), s)
-		x.r.ratio.sight(x.r.target.Attempt, x.r.interval(), judge.AssignedNew, x.user)
+		x.r.sight(x.r.target.Attempt, x.r.interval(), judge.AssignedNew, x.user)
 	case telemetry.Old:
 		x.put(seriesActive, int(judge.AssignedOld), s)
-		x.r.ratio.sight(x.r.target.Attempt, x.r.interval(), judge.AssignedOld, x.user)
+		x.r.sight(x.r.target.Attempt, x.r.interval(), judge.AssignedOld, x.user)
 	}
 	if x.a.Member {
 		x.put(seriesActive, groupAudience, s)

@@ -14,6 +14,8 @@ type Point struct {
 	T               time.Time // end of the step
 	Canary, Control *float64  // in the metric's unit
 	N               int64     // events of both
+	// Low and High are an always-valid 95 % interval of the canary, see band.
+	Low, High *float64
 }
 
 // chartShare is the least part of a chart that one of its points looks back
@@ -50,19 +52,23 @@ func (e *Engine) Series(rollout, metric string, from, to time.Time, points int) 
 	for at := from; at.Before(to) && len(out) < points; at = at.Add(step) {
 		p := Point{T: at.Add(step)}
 		var n int64
-		p.Canary, n = v.point(d, canary, p.T.Add(-back), p.T)
+		var w judge.Window
+		p.Canary, n, w = v.point(d, canary, p.T.Add(-back), p.T)
 		p.N = n
 		if d.m.User {
-			p.Control, n = v.point(d, judge.AssignedOld, p.T.Add(-back), p.T)
+			p.Control, n, _ = v.point(d, judge.AssignedOld, p.T.Add(-back), p.T)
 			p.N += n
+		}
+		if p.Canary != nil && canary == judge.AssignedNew {
+			p.Low, p.High = v.band(d, w, p.T.Add(-back), p.T)
 		}
 		out = append(out, p)
 	}
 	return out, nil
 }
 
-// point is one value. Counts are known to be zero where the pipeline lived.
-func (v *view) point(d *definition, g judge.Group, from, to time.Time) (*float64, int64) {
+// point is one value, and the window it was read from. Counts are known to be zero where the pipeline lived.
+func (v *view) point(d *definition, g judge.Group, from, to time.Time) (*float64, int64, judge.Window) {
 	w := v.measure(windowKey{d.m.Name, g, toMS(from), toMS(to)}, from, to)
 	if (d.m.Kind == plan.Gauge) && v.r.peek(d.m.Name, int(g)) != nil {
 		w = v.r.peek(d.m.Name, int(g)).window(toMS(from), toMS(to))
@@ -76,9 +82,9 @@ func (v *view) point(d *definition, g judge.Group, from, to time.Time) (*float64
 	}
 	counts := d.m.Kind == plan.Count || d.m.Kind == plan.Users
 	if !w.Known && !(counts && v.r.covered(toMS(from), toMS(to), toMS(v.now)) > 0) {
-		return nil, 0
+		return nil, 0, w
 	}
-	return &w.Value, w.Count
+	return &w.Value, w.Count, w
 }
 
 // withLate adds late events to a window of a chart.

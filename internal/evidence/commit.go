@@ -245,6 +245,7 @@ func (e *Engine) accept(b *batch, ev *telemetry.Event) {
 	if ev.Late {
 		b.count(countLate, 1)
 	}
+	e.traces.sent(ev)
 	switch ev.Kind {
 	case telemetry.KindValue:
 		if strings.HasPrefix(ev.Op, reservedMark) {
@@ -285,7 +286,7 @@ func deduplicated(ev *telemetry.Event) bool {
 
 // addEverywhere counts an event in every watched rollout.
 func (e *Engine) addEverywhere(b *batch, ev *telemetry.Event) []place {
-	var places []place
+	places := e.hours.add(ev)
 	counted, arm, conflict := false, false, false
 	for _, r := range e.rollouts {
 		o := r.add(b, ev)
@@ -316,7 +317,15 @@ func (e *Engine) collect(b *batch) error {
 		return err
 	}
 	if b.tick {
+		for id, r := range e.rollouts {
+			if err := r.collectLoss(b); err != nil {
+				return fmt.Errorf("evidence of %s: %w", id, err)
+			}
+		}
 		if err := e.daily.collect(b); err != nil {
+			return err
+		}
+		if err := e.hours.collect(b); err != nil {
 			return err
 		}
 		if err := e.usage.collect(b); err != nil {

@@ -18,7 +18,7 @@ const (
 )
 
 // data is the state of the telemetry as a whole. Shares are of the events in
-// scope since the stage began. Loss by arm is not computed: it stays false.
+// scope since the stage began.
 func (v *view) data() judge.Data {
 	r, now := v.r, toMS(v.now)
 	var d judge.Data
@@ -39,6 +39,7 @@ func (v *view) data() judge.Data {
 	d.Incomplete = lost > 0 && ratio(lost, lost+r.sum(seriesScope, now-hourMS, now)) > lossShare
 
 	d.Mismatch = r.mismatch()
+	d.LossByArm = r.loss.unequal && r.loss.Attempt == r.target.Attempt
 
 	from := v.r.target.AttemptAt
 	if from.IsZero() {

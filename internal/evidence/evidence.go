@@ -6,8 +6,10 @@
 // rollout and added to minute cells, one for each (rollout, metric, group,
 // allocation interval); View answers the judge from them. Error events are
 // grouped into issues. Whether or not a rollout is watched, the telemetry of
-// each day is summed up (daily.go), for lint (Facts), and how flags are asked
-// for is counted (usage.go).
+// each day is summed up (daily.go), for lint (Facts), that of each hour
+// (hours.go), for comparisons with the baseline, and how flags are asked for is
+// counted (usage.go). Users who were served a flag and never heard of again are
+// counted by arm (loss.go).
 //
 // Promises: an event whose Accept returned nil is in the store and counted
 // once, also when it is sent again within an hour; an Accept that failed left
@@ -108,6 +110,8 @@ type Engine struct {
 	issues   issues
 	values   map[string]store.Value
 	daily    daily
+	hours    hours
+	losses   map[string]loss  // as read at the last load, by rollout
 	counters map[string]int64 // as stored
 	arrival  []func(rollout string)
 	loaded   bool // the shared state was read from the store
@@ -115,6 +119,7 @@ type Engine struct {
 
 	watched atomic.Pointer[map[string][]audience] // by flag key, for Evaluated
 	usage   usage                                 // has its own locks
+	traces  traces                                // takes none
 
 	queue queue
 }
@@ -128,6 +133,7 @@ func New(o Options) *Engine {
 	e := &Engine{store: o.Store, clock: o.Clock, log: log, limits: o.Limits.withDefaults(), metrics: newMeters(o.Registry)}
 	e.usage.missed, e.usage.names = map[string]*missedBy{}, map[string]struct{}{}
 	e.usage.tick(o.Clock.Now())
+	e.traces = newTraces(o.Clock.Now())
 	e.reset()
 	e.queue.wake = make(chan struct{}, 1)
 	e.watched.Store(&map[string][]audience{})
@@ -137,6 +143,7 @@ func New(o Options) *Engine {
 // reset forgets the shared state, as before the first load.
 func (e *Engine) reset() {
 	e.seen, e.loads, e.issues = newSeenSet(maxSeen), newLoads(e.limits.Pending), newIssues(e.limits.Samples)
+	e.hours = newHours()
 	e.values, e.counters, e.daily = map[string]store.Value{}, map[string]int64{}, newDaily()
 	e.loaded = false
 	if e.rollouts == nil {

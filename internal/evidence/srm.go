@@ -1,21 +1,20 @@
 package evidence
 
 import (
+	"fmt"
+	"time"
+
 	"serin/internal/judge"
 	"serin/internal/stats"
 )
 
-const (
-	// srmAlpha is the chance of a false alarm of sample ratio mismatch.
-	srmAlpha = 0.001
-	// srmUsers is where counting of an interval stops.
-	srmUsers = 100_000
-)
+// srmAlpha is the chance of a false alarm of sample ratio mismatch.
+const srmAlpha = 0.001
 
 // sampleRatio counts, for each allocation interval of an attempt, the users
 // first seen in it by assigned arm (docs/statistics.md, "Sample ratio
 // mismatch"). It follows from the activity cells, so a restart finds it again.
-// Users are not sampled: counting stops at srmUsers an interval.
+// Of a busy site only a sample of users counts, see sampleBits.
 type sampleRatio struct {
 	attempt int
 	sighted map[uint64]struct{}
@@ -23,7 +22,8 @@ type sampleRatio struct {
 }
 
 // sight notes a user with an assigned arm.
-func (s *sampleRatio) sight(attempt, interval int, group judge.Group, user uint64) {
+func (r *rollout) sight(attempt, interval int, group judge.Group, user uint64) {
+	s := &r.ratio
 	if attempt != s.attempt || s.sighted == nil {
 		*s = sampleRatio{attempt: attempt, sighted: map[uint64]struct{}{}, counts: map[int]*[2]int64{}}
 	}
@@ -35,7 +35,7 @@ func (s *sampleRatio) sight(attempt, interval int, group judge.Group, user uint6
 		n = new([2]int64)
 		s.counts[interval] = n
 	}
-	if n[0]+n[1] >= srmUsers {
+	if n[0]+n[1] >= stats.SampleStop || !r.target.inSample(interval, user) {
 		return
 	}
 	if _, known := s.sighted[user]; known {
@@ -62,4 +62,41 @@ func (r *rollout) mismatch() bool {
 		}
 	}
 	return false
+}
+
+// inSample reports whether a user counts in an allocation interval. The sample
+// is drawn from the hash under which users are stored, so that a restart,
+// which knows no names, draws it again.
+func (t *Target) inSample(interval int, user uint64) bool {
+	if interval >= len(t.sample) || t.sample[interval] == 0 {
+		return true
+	}
+	return stats.InSample(stats.SampleHash(t.Split.Flag, fmt.Sprintf("%016x", user)), t.sample[interval])
+}
+
+// sampleDays is how many days before an interval tell how many users it brings.
+const sampleDays = 7
+
+// sampleBits fixes, for each allocation interval, how many bits of a user's
+// sample hash must be 0: from the mean daily users of the week before it and
+// the planned length of its stage, so that it depends on nothing that happens
+// in it. Where no day before is kept, everybody is in the sample.
+func (e *Engine) sampleBits(t Target) []int {
+	out := make([]int, len(t.Intervals))
+	for i, interval := range t.Intervals {
+		last := dayOf(interval.From)
+		users, seen := 0.0, map[int64]bool{}
+		for _, at := range e.daily.between(t.Plan.Environment, last-sampleDays, last) {
+			users += at.Users.estimate()
+			seen[at.Day] = true
+		}
+		days := 1.0
+		if interval.Stage >= 0 && interval.Stage < len(t.Plan.Stages) {
+			days = max(days, float64(t.Plan.Stages[interval.Stage].Bake)/float64(24*time.Hour))
+		}
+		if len(seen) > 0 {
+			out[i] = stats.SampleBits(users / float64(len(seen)) * days)
+		}
+	}
+	return out
 }

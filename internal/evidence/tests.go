@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"sort"
 
@@ -30,6 +29,7 @@ type testState struct {
 	through   int64         // blocks that began before this, Unix ms, are closed
 	// Sums over control's users: loads n and loads above the threshold x.
 	sumN, sumX, sumNN, sumNX, sumXX float64
+	means                           map[int]*[2]stats.Moments // by interval: new, old
 }
 
 type cellOf struct{ interval, last int }
@@ -60,6 +60,9 @@ func (r *rollout) rebuildTests() {
 			for _, c := range u.counted {
 				t.affected(c, last)
 				last = c.stage
+			}
+			for _, m := range u.means {
+				t.meanOf(m, 1)
 			}
 			if last == r.target.Stage && last >= 0 {
 				t.events[side(u.counted[len(u.counted)-1].arm)] += u.events
@@ -123,6 +126,10 @@ func (x *adder) test(d *definition, s sample) {
 		}
 		t.loadsOf(u, 1)
 		r.slowUsers[u] = rowKey(r, d, x.name)
+	case plan.Average:
+		if r.target.Active && r.target.Stage >= 0 && len(r.target.Intervals) > 0 {
+			x.testMean(d, t, s.value)
+		}
 	case plan.Count, plan.Users:
 		if !r.target.Active || r.target.Stage < 0 || len(r.target.Intervals) == 0 {
 			return
@@ -142,6 +149,47 @@ func (x *adder) test(d *definition, s sample) {
 		t.events[side(x.a.Assigned)] += s.n
 		r.dirtyUsers[u] = rowKey(r, d, x.name)
 	}
+}
+
+// testMean adds a value to its user's sum in the open interval. A vital that
+// is replaced later keeps its first value here.
+func (x *adder) testMean(d *definition, t *testState, value float64) {
+	r := x.r
+	u := r.userRow(d.m.Name, x.name)
+	if u.attempt != r.target.Attempt {
+		u.attempt, u.counted, u.events, u.means = r.target.Attempt, nil, 0, nil
+	}
+	n := len(u.means)
+	if n == 0 || u.means[n-1].interval != r.interval() || u.means[n-1].arm != x.a.Assigned {
+		u.means, n = append(u.means, meanIn{interval: r.interval(), arm: x.a.Assigned}), n+1
+	}
+	m := &u.means[n-1]
+	t.meanOf(*m, -1)
+	m.n, m.sum = m.n+1, m.sum+value
+	t.meanOf(*m, 1)
+	r.dirtyUsers[u] = rowKey(r, d, x.name)
+}
+
+// meanOf adds (sign 1) or takes away (-1) a user's values of an interval.
+func (t *testState) meanOf(m meanIn, sign float64) {
+	if t.means == nil {
+		t.means = map[int]*[2]stats.Moments{}
+	}
+	if t.means[m.interval] == nil {
+		t.means[m.interval] = new([2]stats.Moments)
+	}
+	t.means[m.interval][side(m.arm)].AddUser(m.n, m.sum, sign)
+}
+
+// strataOfMeans are the moments by interval.
+func (r *rollout) strataOfMeans(t *testState) []stats.MeanStratum {
+	var out []stats.MeanStratum
+	for i, interval := range r.target.Intervals {
+		if m := t.means[i]; m != nil {
+			out = append(out, stats.MeanStratum{Interval: i, Stage: interval.Stage, New: m[0], Old: m[1]})
+		}
+	}
+	return out
 }
 
 func rowKey(r *rollout, d *definition, user string) store.UserRow {
@@ -169,6 +217,9 @@ func (r *rollout) snapshot(metric string, now int64) judge.Tests {
 		}
 		out.Phi = t.loadEffect()
 		return out
+	case plan.Average:
+		out.Means = r.strataOfMeans(t)
+		return out
 	case plan.Ratio:
 		numerator = r.testOf(d.m.Of)
 	}
@@ -180,9 +231,7 @@ func (r *rollout) snapshot(metric string, now int64) judge.Tests {
 		return cmp.Or(cmp.Compare(a.Interval, b.Interval), cmp.Compare(a.Last, b.Last))
 	})
 	out.EventsNew, out.EventsOld = numerator.events[0], numerator.events[1]
-	if n := float64(out.EventsNew + out.EventsOld); n > 0 {
-		out.Phi = max(1, numerator.squares/n)
-	}
+	out.Phi = stats.EventsPhi(numerator.squares, float64(out.EventsNew+out.EventsOld))
 	return out
 }
 
@@ -210,12 +259,7 @@ func (t *testState) loadEffect() float64 {
 	if t.sumN == 0 || t.sumX == 0 || t.sumX == t.sumN {
 		return 1
 	}
-	p := t.sumX / t.sumN
-	v := (t.sumXX - 2*p*t.sumNX + p*p*t.sumNN) / (p * (1 - p) * t.sumN)
-	if math.IsNaN(v) {
-		return 1
-	}
-	return max(1, v)
+	return stats.LoadsPhi(t.sumX/t.sumN, t.sumXX, t.sumNX, t.sumNN, t.sumN)
 }
 
 // blockKey orders blocks: five minutes of the clock, cut at interval changes.

@@ -185,12 +185,13 @@ func (u *usage) all() map[string]flag.Usage {
 // and is stored with the next commit, counts are stored once a minute.
 // Evaluations that failed say nothing of their user. server is true when the
 // caller used a server key.
-func (e *Engine) Evaluated(_ context.Context, flagKey string, c flag.Context, v flag.Evaluation, _ bool) {
+func (e *Engine) Evaluated(_ context.Context, flagKey string, c flag.Context, v flag.Evaluation, server bool) {
 	if v.Code == flag.FlagNotFound {
 		e.usage.miss(flagKey)
 		return
 	}
 	e.usage.evaluated(flagKey, c)
+	e.traces.fetched(flagKey, c, v.Variant, server, e.usage.now.Load())
 	if v.Code == "" {
 		e.learn(flagKey, c)
 	}

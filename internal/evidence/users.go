@@ -3,6 +3,7 @@ package evidence
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"sync"
 
 	"serin/internal/flag"
@@ -28,6 +29,7 @@ type audience struct {
 	rollout, by string
 	terms       []flag.Term
 	members     *memberSet
+	exposed     *exposures
 }
 
 // memberSet is safe for concurrent use: flag evaluations write it.
@@ -53,7 +55,11 @@ func (e *Engine) learn(flagKey string, c flag.Context) {
 	lookup := telemetry.ContextLookup(c)
 	for _, r := range watching {
 		user, ok := lookup(r.by)
-		if !ok || user == "" || len(r.terms) == 0 || r.members.has(user) {
+		if !ok || user == "" {
+			continue
+		}
+		r.expose(user, lookup, e.usage.now.Load())
+		if len(r.terms) == 0 || r.members.has(user) {
 			continue
 		}
 		if met, known := telemetry.Meets(r.terms, lookup); !met || !known {
@@ -74,6 +80,15 @@ type userRow struct {
 	events  int64       // in the stage counted last
 	loads   int64       // control's loads, all attempts
 	above   int64       // of these, above the threshold of their time
+	means   []meanIn    // of averages: by allocation interval, in order, of this attempt
+}
+
+// meanIn is what a user's values of an average add up to in an interval.
+type meanIn struct {
+	interval int
+	arm      telemetry.Arm
+	n        int64
+	sum      float64
 }
 
 // countedIn says where a user counted as affected.
@@ -101,6 +116,16 @@ func (u *userRow) encode() []byte {
 	for _, n := range []int64{u.events, u.loads, u.above} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
+	if len(u.means) == 0 {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(len(u.means)))
+	for _, m := range u.means {
+		b = binary.AppendUvarint(b, uint64(m.interval))
+		b = append(b, byte(m.arm))
+		b = binary.AppendUvarint(b, uint64(m.n))
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(m.sum))
+	}
 	return b
 }
 
@@ -115,6 +140,12 @@ func decodeUser(data []byte) (*userRow, error) {
 		u.counted[i] = countedIn{int(r.uvarint()), int(r.uvarint()), telemetry.Arm(min(r.byte(), byte(telemetry.New)))}
 	}
 	u.events, u.loads, u.above = int64(r.uvarint()), int64(r.uvarint()), int64(r.uvarint())
+	if len(r.data) > 0 {
+		u.means = make([]meanIn, r.length(11))
+		for i := range u.means {
+			u.means[i] = meanIn{int(r.uvarint()), telemetry.Arm(min(r.byte(), byte(telemetry.New))), int64(r.uvarint()), math.Float64frombits(r.uint64())}
+		}
+	}
 	return u, r.err
 }
 

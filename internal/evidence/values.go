@@ -62,6 +62,9 @@ func (e *Engine) setValue(b *batch, kv store.KeyValue) {
 	if !ok {
 		return
 	}
+	if !strings.HasPrefix(kv.Key, reservedMark) {
+		e.hours.gauge(kv.Key, v, toMS(kv.At))
+	}
 	for _, r := range e.rollouts {
 		for _, d := range r.defs {
 			if d.m.Kind != plan.Gauge || d.m.Of != kv.Key {

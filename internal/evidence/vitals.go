@@ -204,10 +204,8 @@ func (e *Engine) replaceValues(p *pageLoad, ev *telemetry.Event) *telemetry.Even
 				continue
 			}
 			replaced = true
-			if r := e.rollouts[at.Rollout]; r != nil && at.Value != v {
-				if r.replace(at, v) {
-					at.Value = v
-				}
+			if at.Value != v && e.replace(at, v) {
+				at.Value = v
 			}
 		}
 		if !replaced {
@@ -215,6 +213,15 @@ func (e *Engine) replaceValues(p *pageLoad, ev *telemetry.Event) *telemetry.Even
 		}
 	}
 	return &fresh
+}
+
+// replace changes a counted value where it was counted.
+func (e *Engine) replace(at *place, v float64) bool {
+	if strings.HasPrefix(at.Rollout, hoursPrefix) {
+		return e.hours.replace(at, v)
+	}
+	r := e.rollouts[at.Rollout]
+	return r != nil && r.replace(at, v)
 }
 
 // replace changes a counted value in its cell.

@@ -31,6 +31,8 @@ type Target struct {
 	// NewValues and OldValues are the values of the variants as text, if
 	// clients report values in place of variant names.
 	NewValues, OldValues []string
+
+	sample []int // bits of each interval's sample, see sampleBits
 }
 
 // Interval is a time in which the shares of traffic did not change.
@@ -58,7 +60,10 @@ type rollout struct {
 	// maxSessions bounds sessions; beyond it each update counts as a session.
 	maxSessions int
 	ratio       sampleRatio
-	closed      int64 // arrivals before this, Unix ms, are counted at it: blocks were closed
+	exposed     *exposures
+	loss        loss
+	histories   map[string]toldHistory // by metric, of the newest hour
+	closed      int64                  // arrivals before this, Unix ms, are counted at it: blocks were closed
 
 	dirtyCells []dirtyCell
 	dirtyUsers map[*userRow]store.UserRow
@@ -87,6 +92,7 @@ func (e *Engine) Watch(t Target) error {
 	if err := e.ready(ctx); err != nil {
 		return fmt.Errorf("watch %s: %w", t.Rollout, err)
 	}
+	t.sample = e.sampleBits(t)
 	old := e.rollouts[t.Rollout]
 	if old != nil && samePlan(old.target.Plan, t.Plan) {
 		t.Plan = old.target.Plan // the definitions point into it
@@ -102,6 +108,12 @@ func (e *Engine) Watch(t Target) error {
 	if old != nil { // memberships whose commit is still to come
 		old.members.users.Range(func(user, _ any) bool { fresh.members.add(user.(string)); return true })
 	}
+	if old != nil {
+		fresh.loss = old.loss
+		if old.target.Attempt == t.Attempt {
+			fresh.exposed.inherit(old.exposed)
+		}
+	}
 	e.rollouts[t.Rollout] = fresh
 	e.publishWatched()
 	return nil
@@ -115,6 +127,9 @@ func (e *Engine) Forget(rollout string) {
 	defer e.commit.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if r := e.rollouts[rollout]; r != nil {
+		e.losses[rollout] = r.loss
+	}
 	delete(e.rollouts, rollout)
 	e.publishWatched()
 }
@@ -127,7 +142,7 @@ func (e *Engine) publishWatched() {
 		if by == "" {
 			by = "targetingKey"
 		}
-		m[split.Flag] = append(m[split.Flag], audience{id, by, split.Audience.Terms, r.members})
+		m[split.Flag] = append(m[split.Flag], audience{id, by, split.Audience.Terms, r.members, r.exposed})
 	}
 	e.watched.Store(&m)
 }
@@ -145,7 +160,7 @@ func (e *Engine) load(ctx context.Context, t Target) (*rollout, error) {
 	}
 	r := &rollout{
 		defs: defs, byName: map[string]*definition{}, series: map[string]*[groups]*series{},
-		members: newMemberSet(), users: map[string]map[string]*userRow{}, tests: map[string]*testState{},
+		members: newMemberSet(), exposed: &exposures{}, loss: e.losses[t.Rollout], users: map[string]map[string]*userRow{}, tests: map[string]*testState{},
 		sessions: map[string]sessionState{}, maxSessions: e.limits.Sessions, dirtyUsers: map[*userRow]store.UserRow{}, slowUsers: map[*userRow]store.UserRow{},
 	}
 	r.attr.Spans = spans
@@ -167,6 +182,7 @@ func (e *Engine) load(ctx context.Context, t Target) (*rollout, error) {
 	}
 	r.rebuildTests()
 	r.closeAll(now)
+	r.loss.judge()
 	return r, nil
 }
 
@@ -180,6 +196,7 @@ func (r *rollout) update(t Target) {
 		Split: t.Split, Environment: p.Environment, Tags: p.Scope.Tags, Pages: p.Scope.Pages, Spans: r.attr.Spans,
 		Feature: p.Scope.Tags["feature"], NewValues: t.NewValues, OldValues: t.OldValues,
 	}
+	r.exposed.stand(&r.target, newAttempt)
 	if newAttempt {
 		r.rebuildTests()
 	}
@@ -201,7 +218,7 @@ func (r *rollout) loadCell(c store.Cell, now int64) error {
 	switch g := judge.Group(c.Group); {
 	case c.Metric == seriesActive && (g == judge.AssignedNew || g == judge.AssignedOld) && in.attempt == r.target.Attempt:
 		for _, u := range in.users {
-			r.ratio.sight(in.attempt, in.interval, g, u.hash)
+			r.sight(in.attempt, in.interval, g, u.hash)
 		}
 	}
 	r.seriesOf(c.Metric, int(c.Group)).load(in, now) // cuts the users of old cells
@@ -271,6 +288,7 @@ func (r *rollout) age(b *batch) {
 	}
 	clear(r.slowUsers)
 	now := toMS(b.now)
+	r.settle(now)
 	r.closeAll(now)
 	for _, set := range r.series {
 		for _, s := range set {
@@ -299,6 +317,8 @@ func (e *Engine) loadShared(ctx context.Context) error {
 		e.values = map[string]store.Value{}
 	}
 	e.daily.take(e.values, e.log)
+	e.hours.take(e.values, e.log)
+	e.losses = takeLosses(e.values, e.log)
 	e.usage.take(e.values, e.log)
 	counters, err := e.store.Counters(ctx)
 	if err != nil {
