@@ -35,12 +35,12 @@ type meAnswer struct {
 }
 
 func (s *server) access(api huma.API) {
-	huma.Register(api, op(http.MethodGet, "/tokens", "list-tokens", admin, "Tokens and publishable keys"),
+	huma.Register(api, ofServer(op(http.MethodGet, "/tokens", "list-tokens", admin, "Tokens and publishable keys")),
 		func(ctx context.Context, _ *struct{}) (*body[[]store.Token], error) {
 			t, err := s.Store.Tokens(ctx)
 			return list(t), s.fail(err)
 		})
-	huma.Register(api, op(http.MethodPost, "/tokens", "create-token", admin, "Create a token or a publishable key"),
+	huma.Register(api, ofServer(op(http.MethodPost, "/tokens", "create-token", admin, "Create a token or a publishable key")),
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Name        string   `json:"name" minLength:"1" maxLength:"100"`
@@ -66,7 +66,7 @@ func (s *server) access(api huma.API) {
 			secret, t, err := s.Auth.CreateToken(ctx, who(ctx), n)
 			return ok(tokenAnswer{Token: t, Secret: secret}), s.fail(err)
 		})
-	huma.Register(api, op(http.MethodDelete, "/tokens/{id}", "revoke-token", admin, "Revoke a token or key"),
+	huma.Register(api, ofServer(op(http.MethodDelete, "/tokens/{id}", "revoke-token", admin, "Revoke a token or key")),
 		func(ctx context.Context, in *struct {
 			ID     string `path:"id"`
 			Reason string `query:"reason" maxLength:"1000" doc:"why, for the audit log"`
@@ -82,7 +82,7 @@ func (s *server) access(api huma.API) {
 			a, err := s.Controller.Audit(ctx, controller.AuditQuery{Who: in.Who, Target: in.Target, Limit: in.Limit})
 			return list(a), s.fail(err)
 		})
-	huma.Register(api, op(http.MethodGet, "/me", "get-me", read, "Whose token this is"),
+	huma.Register(api, ofServer(op(http.MethodGet, "/me", "get-me", read, "Whose token this is")),
 		func(ctx context.Context, _ *struct{}) (*body[meAnswer], error) {
 			p := who(ctx)
 			return ok(meAnswer{ID: p.ID, Name: p.Name, Kind: p.Kind, Scopes: p.Scopes, Role: p.Role, Person: p.Person}), nil

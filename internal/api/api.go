@@ -53,6 +53,8 @@ type Evidence interface {
 	Push(ctx context.Context, key, value string) error
 	ConfirmOpen(ctx context.Context, source string) error
 	Counters() map[string]int64
+	// Trace tells what is remembered of a user of a flag.
+	Trace(flagKey, user string) evidence.Trace
 }
 
 // Flags evaluates flags for "why does this user get this".
@@ -104,6 +106,7 @@ func New(o Options) http.Handler {
 	s.runbooks(api)
 	s.closingReports(api)
 	s.explain(api)
+	s.doctor(api)
 	s.plans(api)
 	s.simulate(api)
 	s.flags(api)
@@ -150,6 +153,25 @@ func op(method, path, id string, scope auth.Scope, summary string) huma.Operatio
 		Metadata: map[string]any{scopeKey: scope}, Security: []map[string][]string{{"bearer": {}}}}
 }
 
+// serverKey is the operation metadata of what belongs to the server, not to a project.
+const serverKey = "server"
+
+// ofServer marks an operation that is open to people of any project.
+func ofServer(o huma.Operation) huma.Operation {
+	o.Metadata[serverKey] = true
+	return o
+}
+
+// member is principal for what belongs to the project: somebody who is
+// limited to other projects finds nothing.
+func (s *server) member(r *http.Request, scope auth.Scope) (auth.Principal, *refusal) {
+	p, no := s.principal(r, scope)
+	if no == nil && !p.InProject(project) {
+		no = &refusal{status: http.StatusNotFound, why: fmt.Sprintf("there is nothing of project %s here for %s", project, p.Name)}
+	}
+	return p, no
+}
+
 // raw marks an operation whose body is a file that its own parser checks.
 func raw(o huma.Operation) huma.Operation {
 	o.SkipValidateBody = true
@@ -166,7 +188,11 @@ func (s *server) authorize(api huma.API) func(huma.Context, func(huma.Context)) 
 			return
 		}
 		r, _ := humago.Unwrap(ctx)
-		p, no := s.principal(r, scope)
+		find := s.member
+		if of, _ := ctx.Operation().Metadata[serverKey].(bool); of {
+			find = s.principal
+		}
+		p, no := find(r, scope)
 		if no != nil {
 			no.headers(ctx.SetHeader)
 			_ = huma.WriteErr(api, ctx, no.status, no.why)

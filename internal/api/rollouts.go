@@ -150,7 +150,7 @@ func (s *server) do(ctx context.Context, verb rollout.Verb, in *command) (*body[
 		b = *in.Body
 	}
 	cmd := rollout.Command{
-		ID: in.Key, Verb: verb, By: p.Name, Via: via(ctx), Reason: b.Reason, Version: b.Version, To: b.To,
+		ID: commandID(verb, in.Key), Verb: verb, By: p.Name, Via: via(ctx), Reason: b.Reason, Version: b.Version, To: b.To,
 		Percent: -1, Hotfix: b.Hotfix, Item: b.Item, Evidence: b.Evidence, Cause: b.Cause, Done: b.Done,
 	}
 	if b.Percent != nil {
@@ -169,6 +169,16 @@ func (s *server) do(ctx context.Context, verb rollout.Verb, in *command) (*body[
 		return nil, s.stale(ctx, in.ID, refused)
 	}
 	return ok(r), s.fail(err)
+}
+
+// commandID is the id of the command that a client sent under key, "" without
+// one. The verb is part of it: a rollback under a key that was used for a
+// pause must not be answered as if it had been done.
+func commandID(verb rollout.Verb, key string) string {
+	if key == "" {
+		return ""
+	}
+	return string(verb) + ":" + key
 }
 
 // stale refuses a command that rests on an old version, and says where the

@@ -125,6 +125,18 @@ func TestIdempotencyKey(t *testing.T) {
 	r.refused(auth.Operate, 409, "reduce only lowers", http.MethodPost, path, map[string]any{"percent": 5}, "Idempotency-Key", "k2")
 }
 
+// TestIdempotencyKeyOfAnotherVerb: a key names one command, and a verb is part
+// of it. A rollback whose key was used for something else is carried out.
+func TestIdempotencyKeyOfAnotherVerb(t *testing.T) {
+	r := started(t)
+	const path = "/rollouts/checkout/"
+	r.as(auth.Operate, 200, http.MethodPost, path+"pause", nil, "Idempotency-Key", "k1")
+	r.as(auth.Operate, 200, http.MethodPost, path+"rollback", nil, "Idempotency-Key", "k1")
+	if v := r.view(); v.Exposure != 0 {
+		t.Errorf("exposure is %v after a rollback that was answered 200", v.Exposure)
+	}
+}
+
 func TestReading(t *testing.T) {
 	r := started(t)
 	journal := decode[[]rollout.Event](t, r.as(auth.Read, 200, http.MethodGet, "/rollouts/checkout/journal", nil))

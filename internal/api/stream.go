@@ -16,7 +16,7 @@ const beatEvery = 5 * time.Second
 // is the global sequence number, so that Last-Event-ID resumes; a gap too old
 // is answered by the event "reload".
 func (s *server) stream(w http.ResponseWriter, r *http.Request) {
-	if _, no := s.principal(r, read); no != nil {
+	if _, no := s.member(r, read); no != nil {
 		no.headers(w.Header().Set)
 		problem(w, no.status, no.why)
 		return
@@ -44,7 +44,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			if _, no := s.principal(r, read); no != nil {
+			if _, no := s.member(r, read); no != nil {
 				return // revoked or expired meanwhile
 			}
 			s.beat(w)

@@ -11,6 +11,9 @@
 // checked against a snapshot in memory, so that an event or an evaluation
 // costs no query; every change through this package renews it.
 //
+// Rate bounds how often a key that anybody may have can be used from one
+// address.
+//
 // A token's scopes are ordered: read < operate < approve < admin, and each
 // contains the ones before it. Its role is the plan's role in which its bearer
 // approves and decides.

@@ -70,7 +70,7 @@ func (l *lockout) fail(address string, now time.Time) {
 }
 
 // makeRoom removes from a full map what is stale, else one arbitrary entry.
-func makeRoom[V any](m map[string]V, limit int, stale func(V) bool) {
+func makeRoom[K comparable, V any](m map[K]V, limit int, stale func(V) bool) {
 	if len(m) < limit {
 		return
 	}

@@ -78,6 +78,9 @@ func checkPerson(p store.Person) error {
 	if scopesOf(p.Role) == nil {
 		return fmt.Errorf("%w: role %q must be viewer, operator, approver or admin", ErrInvalid, p.Role)
 	}
+	if p.Role == AdminOf && len(p.Projects) > 0 {
+		return fmt.Errorf("%w: an admin is the whole server's: leave projects out, or choose another role", ErrInvalid)
+	}
 	for _, h := range p.Handles {
 		if !personName.MatchString(h) {
 			return fmt.Errorf("%w: handle %q: write it as a plan does, without the @, such as team-lead", ErrInvalid, h)

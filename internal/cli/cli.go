@@ -86,7 +86,7 @@ machine with --data. Exit status: 0 fine, 1 refused or failed, 2 usage.`,
 	f.StringVar(&a.url, "url", "", "server address (default: SERIN_URL, else http://"+server.DefaultListen+")")
 	f.StringVar(&a.data, "data", "", "data directory of a server on this machine")
 	f.BoolVar(&a.json, "json", false, "print JSON")
-	root.AddCommand(a.serve(), a.demo(), a.initPlan(), a.lint(), a.show(), a.simulate(), a.schema(), a.plans(), a.rollout(), a.finalReport(), a.flag(), a.issues(), a.tokenCommand(),
+	root.AddCommand(a.serve(), a.demo(), a.initPlan(), a.doctor(), a.lint(), a.show(), a.simulate(), a.schema(), a.plans(), a.rollout(), a.finalReport(), a.flag(), a.issues(), a.tokenCommand(),
 		a.record(), a.deployed(), a.push(), a.facts(), a.scan(), a.audit(), a.configCommand(), a.backup(), a.user(), a.version())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	wrapUsage(root)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,55 +115,6 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return strconv.Itoa(n) + " " + noun + "s"
-}
-
-// firstPlan is what init writes.
-const firstPlan = `# A plan says how a feature reaches its users. What is left out has a safe default:
-# "serin show FILE" prints the plan with all of them, "serin lint FILE" says what is wrong.
-serin: 1
-plan: new-checkout              # rollouts are called new-checkout-1, -2, ...
-timezone: UTC
-flag: { key: newCheckout }      # what the code asks for; made with the first rollout
-stages:
-  - { stage: canary, traffic: 10%,  bake: 48h }
-  - { stage: half,   traffic: 50%,  bake: 24h }
-  - { stage: full,   traffic: 100%, bake: 72h }
-`
-
-func (a *app) initPlan() *cobra.Command {
-	return &cobra.Command{
-		Use: "init [FILE]", Short: "Write a plan to begin with (default: plan.yaml)", Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			file := "plan.yaml"
-			if len(args) > 0 {
-				file = args[0]
-			}
-			f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-			if errors.Is(err, os.ErrExist) {
-				return fmt.Errorf("%s is there already: name another file", file)
-			}
-			if err != nil {
-				return err
-			}
-			if _, err := io.WriteString(f, a.modeline()+firstPlan); err != nil {
-				return errors.Join(err, f.Close())
-			}
-			if err := f.Close(); err != nil {
-				return err
-			}
-			return a.done(map[string]any{"written": file}, "%s written; next: serin lint %s", file, file)
-		},
-	}
-}
-
-// modeline tells editors with the YAML language server where the schema of
-// plans is, if a server is named.
-func (a *app) modeline() string {
-	address := cmp.Or(a.url, a.getenv("SERIN_URL"))
-	if address == "" {
-		return ""
-	}
-	return "# yaml-language-server: $schema=" + strings.TrimSuffix(oneLine(address), "/") + "/api/v1/plans/schema\n"
 }
 
 func lintSource(source []byte) ([]plan.Problem, error) {

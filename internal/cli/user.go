@@ -69,7 +69,7 @@ func (a *app) userList() *cobra.Command {
 
 func (a *app) userPut() *cobra.Command {
 	var role, email string
-	var handles []string
+	var handles, projects []string
 	var disabled bool
 	cmd := &cobra.Command{
 		Use: "put NAME", Short: "Create or change a person", Args: cobra.ExactArgs(1),
@@ -80,7 +80,7 @@ that are open.`,
 			if err != nil {
 				return err
 			}
-			body := map[string]any{"role": role, "email": email, "handles": handles, "disabled": disabled}
+			body := map[string]any{"role": role, "email": email, "handles": handles, "projects": projects, "disabled": disabled}
 			var out person
 			if err := c.Call(cmd.Context(), http.MethodPut, "/people/"+url.PathEscape(args[0]), body, &out); err != nil {
 				return err
@@ -92,6 +92,7 @@ that are open.`,
 	f.StringVar(&role, "role", auth.Viewer, "viewer, operator, approver or admin")
 	f.StringVar(&email, "email", "", "address, to sign in with and to be known by at an identity provider")
 	f.StringSliceVar(&handles, "handle", nil, `name that plans use: team-lead for who: "@team-lead"`)
+	f.StringSliceVar(&projects, "project", nil, "limit to a project; left out: all")
 	f.BoolVar(&disabled, "disabled", false, "may not sign in; open sessions end")
 	return cmd
 }

@@ -39,6 +39,8 @@ type Config struct {
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// OIDC is the identity provider that people sign in by, beside local accounts and links; empty = none.
 	OIDC OIDC `yaml:"oidc"`
+	// Limits bound how often one address may come with a key that pages carry; other keys are not limited.
+	Limits Limits `yaml:"limits"`
 	// Log is what is written to standard error.
 	Log Log `yaml:"log"`
 	// Slack is the bot that posts to a plan's channels such as "slack:#ops".
@@ -83,6 +85,16 @@ type OIDC struct {
 	Domains []string `yaml:"domains"`
 	// Create is the role that somebody gets who signs in for the first time: viewer, operator or approver; "" = only people who have an account.
 	Create string `yaml:"create"`
+}
+
+// Limits are requests a second of one publishable key from one address, or
+// from one network of IPv6; ten times as many may come at once. Requests from
+// the machine itself are not limited: an untrusted proxy there stands for everybody.
+type Limits struct {
+	// Flags is how many evaluations of flags; 0 = 500, -1 = no limit.
+	Flags int `yaml:"flags"`
+	// Telemetry is how many envelopes, events and beacons; 0 = 500, -1 = no limit.
+	Telemetry int `yaml:"telemetry"`
 }
 
 // Log says what is logged and how.

@@ -77,6 +77,10 @@ func TestPagesAreAccessible(t *testing.T) {
 			a.page(path+" of "+id, "/rollouts/"+id+path)
 		}
 	}
+	s.ask(http.MethodPut, "/people/ann", map[string]any{"role": "approver", "email": "ann@shop.example", "handles": []string{"team-lead"}}, nil)
+	for _, path := range []string{"/settings", "/settings/people", "/settings/people/ann", "/settings/me", "/settings/tokens/first-ingest"} {
+		a.page(path, path)
+	}
 	a.page("audit log", "/audit")
 	a.page("audit log of nobody", "/audit?who=nobody&target=rollout+"+running)
 	a.page("confirm rollback", "/rollouts/"+running+"/rollback")

@@ -64,7 +64,10 @@ func (s sink) Accept(ctx context.Context, events []telemetry.Event) error {
 }
 
 // ingestKeys checks the keys of the telemetry door.
-type ingestKeys struct{ *auth.Auth }
+type ingestKeys struct {
+	*auth.Auth
+	limit throttle
+}
 
 func (k ingestKeys) IngestKey(ctx context.Context, key, project, origin string) (intake.Key, error) {
 	found, err := k.Auth.IngestKey(ctx, key, project, origin)
@@ -73,12 +76,17 @@ func (k ingestKeys) IngestKey(ctx context.Context, key, project, origin string) 
 		return intake.Key{}, intake.ErrForbiddenOrigin
 	case errors.Is(err, auth.ErrUnknownKey):
 		return intake.Key{}, intake.ErrUnknownKey
+	case err == nil && found.Publishable && k.limit.wait(ctx, found.ID) > 0:
+		return intake.Key{}, intake.ErrOverload
 	}
 	return intake.Key{ID: found.ID, Environment: found.Environment, Publishable: found.Publishable, Origins: found.Origins}, err
 }
 
 // flagKeys checks the keys of the flag door.
-type flagKeys struct{ *auth.Auth }
+type flagKeys struct {
+	*auth.Auth
+	limit throttle
+}
 
 func (k flagKeys) FlagKey(ctx context.Context, key, origin string) (ofrep.Key, error) {
 	found, err := k.Auth.FlagKey(ctx, key, origin)
@@ -87,6 +95,10 @@ func (k flagKeys) FlagKey(ctx context.Context, key, origin string) (ofrep.Key, e
 		return ofrep.Key{}, ofrep.ErrForbidden
 	case errors.Is(err, auth.ErrUnknownKey):
 		return ofrep.Key{}, ofrep.ErrUnknownKey
+	case err == nil && !found.Server:
+		if wait := k.limit.wait(ctx, found.ID); wait > 0 {
+			return ofrep.Key{}, &ofrep.LimitedError{RetryAfter: wait}
+		}
 	}
 	return ofrep.Key{Server: found.Server, ID: found.ID}, err
 }
@@ -201,5 +213,5 @@ func person(p auth.Principal) web.Person {
 	if role == "" && p.Can(auth.Admin) {
 		role = adminRole
 	}
-	return web.Person{Name: p.Name, Role: role, Scopes: p.Scopes, Handles: p.Handles}
+	return web.Person{Name: p.Name, Role: role, Scopes: p.Scopes, Handles: p.Handles, Principal: p}
 }

@@ -37,7 +37,15 @@ type site struct {
 // the test ends.
 func start(t *testing.T, rate float64) *site {
 	t.Helper()
-	s, err := server.New(t.Context(), server.Options{Data: t.TempDir(), Listen: "127.0.0.1:0", Clock: clock.Fast(monday, rate), Version: "test"})
+	return startWith(t, server.Options{Clock: clock.Fast(monday, rate)})
+}
+
+// startWith is start with options of the test's own; what every test needs is
+// filled in.
+func startWith(t *testing.T, o server.Options) *site {
+	t.Helper()
+	o.Data, o.Listen, o.Version = t.TempDir(), "127.0.0.1:0", "test"
+	s, err := server.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

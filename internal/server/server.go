@@ -160,6 +160,7 @@ func (s *Server) setup(ctx context.Context) error {
 	dashboard, err := web.New(web.Options{
 		Rollouts: pages{s.control}, Sessions: signedIn, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version,
 		Connect: s.connect(ctx), PlainHTTP: !strings.HasPrefix(s.DashboardURL(), "https://"), Provider: s.provider(people),
+		Access: people, Arrived: s.arrived, Outbox: db, Reach: s.control.Courier().Reach,
 	})
 	if err != nil {
 		return fmt.Errorf("build pages: %w", err)
@@ -169,12 +170,12 @@ func (s *Server) setup(ctx context.Context) error {
 		Feed: feed, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version,
 	})
 	telemetry := intake.New(intake.Options{
-		Sink: sink{s.evidence}, Keys: ingestKeys{people}, Clock: o.Clock, Logger: o.Logger, Registry: reg,
+		Sink: sink{s.evidence}, Keys: ingestKeys{people, newThrottle(o.Config.Limits.Telemetry)}, Clock: o.Clock, Logger: o.Logger, Registry: reg,
 		Decoders: map[string]intake.Decoder{
 			"envelope": sentry.Decoder{}, "store": sentry.Decoder{}, "security": sentry.Decoder{}, "beacon": beacon.Decoder{},
 		},
 	})
-	served := ofrep.New(ofrep.Options{Hub: flags, Keys: flagKeys{people}, Observer: s.evidence, Now: o.Clock.Now, Logger: o.Logger, Registry: reg, StreamSecret: streamSecret})
+	served := ofrep.New(ofrep.Options{Hub: flags, Keys: flagKeys{people, newThrottle(o.Config.Limits.Flags)}, Observer: s.evidence, Now: o.Clock.Now, Logger: o.Logger, Registry: reg, StreamSecret: streamSecret})
 
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "serin_server_answers_total", Help: "Answers of the operator API and the pages by status.",
@@ -186,7 +187,7 @@ func (s *Server) setup(ctx context.Context) error {
 
 	alive := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 	clients := http.NewServeMux()
-	clients.Handle("/ofrep/v1/", served)
+	clients.Handle("/ofrep/v1/", withAddress(served))
 	clients.HandleFunc("GET /healthz", alive)
 	operators := http.NewServeMux()
 	operators.Handle(api.Prefix+"/", counted("api", operator))
@@ -194,7 +195,7 @@ func (s *Server) setup(ctx context.Context) error {
 	operators.HandleFunc("GET /healthz", alive)
 	operators.HandleFunc("GET /readyz", s.ready)
 	operators.Handle("/", counted("web", withAddress(dashboard)))
-	s.serve(clients, operators, telemetry)
+	s.serve(clients, operators, withAddress(telemetry))
 	return nil
 }
 
@@ -214,7 +215,7 @@ func secret(ctx context.Context, db store.Access, key string) ([]byte, error) {
 
 // connect is what the first page tells a newcomer to put into an app.
 func (s *Server) connect(ctx context.Context) web.ConnectInfo {
-	info := web.ConnectInfo{URL: s.URL()}
+	info := web.ConnectInfo{URL: s.URL(), Dashboard: s.DashboardURL()}
 	tokens, err := s.store.Tokens(ctx)
 	if err != nil {
 		return info
@@ -225,6 +226,16 @@ func (s *Server) connect(ctx context.Context) web.ConnectInfo {
 		}
 	}
 	return info
+}
+
+// arrived is what apps sent so far, for the first page.
+func (s *Server) arrived() web.Arrived {
+	used, _ := s.evidence.Usage()
+	out := web.Arrived{Telemetry: s.evidence.Counters()["counted"] > 0}
+	for _, u := range used {
+		out.Flag = out.Flag || !u.Last.IsZero()
+	}
+	return out
 }
 
 // ready answers 200 while the store can write.

@@ -35,6 +35,7 @@ var icons = map[string]template.HTML{
 	"chat":     `<path d="M2.5 3.5h11v7.6H7l-3 2.4v-2.4H2.5z"/>`,
 	"plan":     `<path d="M4 2h5.2L12.5 5.4V14H4z"/><path d="M9 2v3.6h3.5M6 8.4h4.5M6 11h4.5"/>`,
 	"flag":     `<path d="M3.5 14V2.6M3.5 3h8.6l-1.9 3 1.9 3H3.5"/>`,
+	"sliders":  `<path d="M2 4.5h7M12.5 4.5H14M2 11.5h1.5M7 11.5h7"/><circle cx="10.7" cy="4.5" r="1.7"/><circle cx="5.2" cy="11.5" r="1.7"/>`,
 	"dot":      `<circle cx="8" cy="8" r="1.6"/>`,
 	"box":      `<rect x="2.4" y="2.4" width="11.2" height="11.2" rx="3"/>`,
 }

@@ -25,7 +25,6 @@ type overviewBody struct {
 	Past    []row
 	Stats   []stat
 	Error   string // the list could not be read
-	First   bool   // there is no rollout yet
 	Connect ConnectInfo
 	Spark   string // name of the metric in the small chart
 }
@@ -67,8 +66,7 @@ func (s *server) overview(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(views) == 0 {
-		b.First = true
-		s.render(w, r, http.StatusOK, "welcome", page{Title: "Your first rollout", Live: true, Body: b})
+		s.firstSteps(w, r, false)
 		return
 	}
 	show := r.URL.Query().Get("show")
@@ -305,13 +303,27 @@ func lead(kinds map[string]int, views []controller.View, now time.Time) string {
 	}
 	back := 0
 	for _, v := range views {
-		back += b2i(v.State.Status == rollout.RolledBack && now.Sub(v.State.LoweredAt) < 24*time.Hour)
+		back += b2i(rolledBackSince(v.State, now.Add(-24*time.Hour)))
 	}
 	tail := "Nothing rolled back in the last 24 hours."
 	if back > 0 {
 		tail = fmt.Sprintf("%d rolled back in the last 24 hours.", back)
 	}
 	return strings.Join(parts, ", ") + ". " + tail
+}
+
+// rolledBackSince reports whether s was rolled back after since, also where
+// somebody has cancelled it or begun a new attempt in the meantime. What was
+// reduced in a newer attempt hides the rollback of an older one.
+func rolledBackSince(s rollout.State, since time.Time) bool {
+	if !s.LoweredAt.After(since) {
+		return false
+	}
+	switch s.Status {
+	case rollout.RolledBack, rollout.Cancelled: // a started rollout is cancelled only when rolled back
+		return true
+	}
+	return s.Attempt > 1 && !s.LoweredAt.After(s.AttemptAt)
 }
 
 // statDays is how far the numbers under the table look back.
@@ -324,7 +336,7 @@ func stats(views []controller.View, now time.Time) []stat {
 	for _, v := range views {
 		begun += int64(b2i(v.State.StartedAt.After(since)))
 		finished += int64(b2i(v.State.FinishedAt.After(since) && v.State.Status == rollout.Done))
-		back += int64(b2i(v.State.LoweredAt.After(since) && v.State.Status == rollout.RolledBack))
+		back += int64(b2i(rolledBackSince(v.State, since)))
 		if !ended(v) {
 			users += v.Users.NewSeen
 		}

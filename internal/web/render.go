@@ -67,7 +67,7 @@ func dict(pairs ...any) (map[string]any, error) {
 type page struct {
 	Title           string
 	Crumb, CrumbURL string
-	Section         string // part of the dashboard: "" = rollouts, plans, audit
+	Section         string // part of the dashboard: "" = rollouts, plans, audit, settings
 	Record          bool   // loads the styles of checklist, clean-up, explanation and report
 	Charts          bool   // loads the chart library
 	Live            bool   // listens to the stream
@@ -79,6 +79,7 @@ type page struct {
 	Person                  Person
 	Initials                string
 	SignedIn                bool
+	Settings                bool // there are settings pages
 	CSRF                    string
 	Now                     stamp
 	NowText                 string
@@ -142,8 +143,9 @@ func (s *server) fill(r *http.Request, p *page, whole bool) {
 	if v.Cookie == "" {
 		return
 	}
+	p.Settings = s.Access != nil
 	p.SignedIn, p.Person, p.Initials, p.CSRF = true, v.Person, initials(v.Person.Name), s.Sessions.CSRF(v.Cookie)
-	if whole {
+	if whole && v.Person.Principal.InProject(homeProject) {
 		s.palette(r, p)
 	}
 }

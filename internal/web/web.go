@@ -4,6 +4,7 @@
 // New returns one handler for
 //
 //	/                              every rollout, or the first steps when there is none
+//	/welcome                       the first steps and which are done
 //	/rollouts/{id}?range=24h       one rollout: stages, charts, gates, actions
 //	/rollouts/{id}/checklist       what must be done before traffic rises, and who did it
 //	/rollouts/{id}/runbook         who does what and when
@@ -19,6 +20,8 @@
 //	/plans/{plan}?version=         a version: its text with lint, calendar, defaults; POST …/rollouts makes a rollout
 //	/plans/{plan}/diff?from=&to=   two versions compared, or (POST) a draft; POST /rollouts/{id}/revise puts it in force
 //	/audit?who=&target=&limit=     who changed what
+//	/settings                      where to send data, keys and tokens, channels
+//	/settings/people, /settings/me accounts and sessions; one's own
 //	/login, /logout                sign in with a token, sign out
 //	/static/{hash}/…               files, immutable: the hash covers all of them
 //
@@ -42,6 +45,7 @@ import (
 	"net/http"
 	"time"
 
+	"serin/internal/auth"
 	"serin/internal/controller"
 	"serin/internal/rollout"
 	"serin/internal/store"
@@ -130,15 +134,19 @@ type Person struct {
 	Scopes []string // read, operate, approve, admin
 	// Handles are the names that plans know the person by.
 	Handles []string
+	// Principal is the person as package auth knows them, for the settings pages.
+	Principal auth.Principal
 }
 
 // ConnectInfo is what the first-run page tells a newcomer to type.
 type ConnectInfo struct {
-	URL     string // of this server, "http://localhost:8750"
-	DSN     string // for Sentry SDKs
-	FlagKey string // for OpenFeature SDKs
-	Project string // shown in the sidebar, "" = "serin"
-	Environ string // environment's name, "" = "production"
+	URL string // of this server, "http://localhost:8750"
+	// Dashboard is where people reach these pages; "" = URL.
+	Dashboard string
+	DSN       string // for Sentry SDKs
+	FlagKey   string // for OpenFeature SDKs
+	Project   string // shown in the sidebar, "" = "serin"
+	Environ   string // environment's name, "" = "production"
 }
 
 // Options is everything New needs. Rollouts and Sessions are required.
@@ -150,6 +158,10 @@ type Options struct {
 	Version  string
 	Connect  ConnectInfo
 	Provider IdentityProvider // nil = local accounts and links only
+	Access   Access           // nil = no settings pages
+	Arrived  func() Arrived   // what apps sent, for the first-run page; nil = not known
+	Outbox   Outbox           // for the health of channels; nil = not shown
+	Reach    func() []string  // where notices can be delivered; nil = not shown
 	// PlainHTTP leaves Secure off the session cookie, for servers that are
 	// reached without TLS under a name other than localhost.
 	PlainHTTP bool
@@ -199,6 +211,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /login/callback", s.fromProvider)
 	mux.HandleFunc("POST /logout", s.signedIn(s.logout))
 	mux.HandleFunc("GET /{$}", s.signedIn(s.overview))
+	mux.HandleFunc("GET /welcome", s.signedIn(s.welcome))
 	mux.HandleFunc("GET /audit", s.signedIn(s.audit))
 	mux.HandleFunc("GET /rollouts", s.signedIn(s.toOverview))
 	mux.HandleFunc("GET /rollouts/{id}", s.signedIn(s.rollout))
@@ -222,6 +235,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /plans/{plan}/simulate", s.signedIn(s.simulate))
 	mux.HandleFunc("GET /plans/{plan}/diff", s.signedIn(s.diff))
 	mux.HandleFunc("POST /plans/{plan}/diff", s.signedIn(s.compareDraft))
+	s.settingsRoutes(mux)
 	mux.HandleFunc("/", s.signedIn(s.missing))
 	return s.guard(mux)
 }

@@ -35,9 +35,13 @@ function format(v, unit) {
 // range leaves room around data and, unless it is far away, the limit.
 function range(c) {
   let lo = Infinity, hi = -Infinity;
-  for (const col of c.data.slice(1)) for (const v of col) if (v != null) { lo = Math.min(lo, v); hi = Math.max(hi, v); }
+  for (const col of c.data.slice(3)) for (const v of col) if (v != null) { lo = Math.min(lo, v); hi = Math.max(hi, v); }
   if (lo > hi) { lo = 0; hi = c.limit || 1; }
   const span = hi - lo || Math.abs(hi) || 1;
+  // A band may be far wider than what it surrounds: it does not flatten the arms.
+  const least = lo - span, most = hi + span;
+  for (const v of c.data[1]) if (v != null) lo = Math.min(lo, Math.max(v, least));
+  for (const v of c.data[2]) if (v != null) hi = Math.max(hi, Math.min(v, most));
   if (c.limit != null && c.limit < hi + 4 * span && c.limit > lo - 4 * span) { lo = Math.min(lo, c.limit); hi = Math.max(hi, c.limit); }
   const pad = (hi - lo || span) * 0.12;
   const floor = lo >= 0 ? Math.max(0, lo - pad) : lo - pad;

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+	"time"
+
+	"serin/internal/auth"
+)
+
+// perSecond is how often one address may come with a publishable key, where
+// the configuration does not say: more than an office behind one address
+// sends, and no flood.
+const perSecond = 500
+
+// throttle bounds the requests of publishable keys by key and address. The
+// zero value lets everybody through. It counts in real time, also where the
+// server's clock runs fast.
+type throttle struct{ rate *auth.Rate }
+
+// newThrottle takes a limit as the configuration has it: 0 = the default,
+// negative = none.
+func newThrottle(limit int) throttle {
+	return throttle{auth.NewRate(cmp.Or(limit, perSecond))}
+}
+
+// wait counts a request of a key and returns how long its sender is to wait,
+// 0 = not at all. The machine itself is never kept waiting: a proxy there that
+// is not trusted stands for everybody.
+func (t throttle) wait(ctx context.Context, key string) time.Duration {
+	address := auth.Address(ctx)
+	if a, err := netip.ParseAddr(address); err == nil && a.Unmap().IsLoopback() {
+		return 0
+	}
+	return t.rate.Take(key, address, time.Now())
+}
