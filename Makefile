@@ -1,5 +1,5 @@
 # Everyday targets: demo build test lint fuzz bench docs. Slow or rare work has its own.
-.PHONY: demo build test test-go test-browser lint fuzz bench docs setup bench-stats walk demo-runs screenshots scenarios crash
+.PHONY: demo build test test-go test-browser lint fuzz bench docs setup bench-stats walk demo-runs screenshots scenarios crash e2e-install
 
 GO ?= go
 FUZZTIME ?= 60s
@@ -12,14 +12,15 @@ build:
 
 # The whole suite, with the race detector, after its own set-up; then, without
 # it, what needs numbers: a million steps of the state machine, every scenario
-# and every crash point of the built binary. Where node and Chromium cannot be
-# had, the browser tests say so and are skipped.
+# and every crash point of the built binary, and an installation of the released
+# archive. Where node and Chromium cannot be had, the browser tests say so and
+# are skipped.
 test: setup
 	gofmt -l $$(git ls-files '*.go') | (! grep .) || (echo "run gofmt -w on the files above" && false)
 	$(GO) vet ./...
 	$(GO) vet -tags rig ./...
 	$(GO) test -race -timeout 20m ./...
-	$(MAKE) walk scenarios crash
+	$(MAKE) walk scenarios crash e2e-install
 
 # What the browser tests need: Chromium from the system's packages, and the
 # unmodified SDKs of the browser test from npm.
@@ -55,3 +56,6 @@ scenarios: ## every acceptance scenario that concerns clients, over HTTP against
 
 crash: ## SIGKILL at every crash point of every decision of a rollout
 	SERIN_CRASH=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/crashes' -v ./internal/server
+
+e2e-install: ## the released archive, from an empty directory to an upgrade, in about two minutes
+	@scripts/e2e-install
