@@ -41,8 +41,6 @@ func (r *rig) exposure(percent float64) {
 // now is the time since T as "2:30".
 func (r *rig) now() string { return elapsed(time.Since(r.begin)) }
 
-func sinceBegin(t time.Time) string { return elapsed(t.Sub(rigBegin)) }
-
 func elapsed(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d:%02d", int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60)
 }
@@ -59,7 +57,6 @@ func release(v, commit string) option {
 	return func(c *rollout.Command) { c.Release, c.Commit = v, commit }
 }
 func percent(p flag.Percent) option { return func(c *rollout.Command) { c.Percent = p } }
-func hotfix(c *rollout.Command)     { c.Hotfix = true }
 
 // as gives a command in a role, with the last version seen.
 func (r *rig) as(role string, verb rollout.Verb, options ...option) (controller.Result, error) {
