@@ -11,7 +11,7 @@ import (
 // How long what is no longer needed is kept.
 const (
 	keepSeen     = 2 * time.Hour        // event hashes; they count for an hour
-	keepEvidence = 400 * 24 * time.Hour // cells of finished rollouts, samples, audit
+	keepEvidence = 400 * 24 * time.Hour // cells of finished rollouts, samples
 	pruneEvery   = time.Hour
 )
 
