@@ -1,5 +1,5 @@
 # Everyday targets: demo build test lint fuzz bench docs. Slow or rare work has its own.
-.PHONY: demo build test test-go test-browser lint fuzz bench docs setup bench-stats walk demo-runs screenshots scenarios crash e2e-install
+.PHONY: demo build test test-go test-browser lint fuzz bench docs setup bench-stats walk demo-runs screenshots scenarios crash e2e-install release
 
 GO ?= go
 FUZZTIME ?= 60s
@@ -59,3 +59,6 @@ crash: ## SIGKILL at every crash point of every decision of a rollout
 
 e2e-install: ## the released archive, from an empty directory to an upgrade, in about two minutes
 	@scripts/e2e-install
+
+release: ## static binaries for four platforms with what is needed to install them, in dist/
+	@scripts/release
