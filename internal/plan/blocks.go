@@ -113,7 +113,7 @@ func (r *reader) filter(n *yaml.Node, what string) (string, bool) {
 // severity reads the grading and gives the metrics p1 and p2 their filters.
 func (r *reader) severity(n *yaml.Node) {
 	p := r.plan
-	p.Severity = []Severity{{"p1", defaultP1}, {"p2", defaultP2}}
+	p.Severity = DefaultSeverity()
 	p.Metrics = Builtin()
 	if n == nil {
 		return

@@ -35,10 +35,13 @@ type ServerFacts struct {
 	// PerHour is the rate of each count in the baseline over the whole
 	// audience, Users the number of distinct users with such an event a day.
 	PerHour, Users map[string]float64
+	// Baseline is how much of the baseline of each metric of BaselineRules
+	// there is; a metric that is not there was not looked at.
+	Baseline map[string]BaselineHours
 }
 
 // serverCodes are the codes that need a server.
-var serverCodes = []string{"E14", "E15", "E20", "E21", "W01", "W15", "W06 counts", "W12 chances"}
+var serverCodes = []string{"E14", "E15", "E20", "E21", "W01", "W15", "W23", "W06 counts", "W12 chances"}
 
 // Skipped returns the codes that Lint leaves out without a server.
 func Skipped() []string { return slices.Clone(serverCodes) }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// onServer holds the plan against the server: E14, E15, E20, E21, W01, W15.
+// onServer holds the plan against the server: E14, E15, E20, E21, W01, W15, W23.
 func (l *linter) onServer() {
 	p, s := l.p, l.server
 	for _, c := range p.Channels {
@@ -22,6 +22,7 @@ func (l *linter) onServer() {
 		l.key(Error, "E20", fmt.Sprintf("flag.by %q: no telemetry carries it", by), "leave it out or send it", "flag.by")
 	}
 	l.sources()
+	l.shortBaseline()
 	for key, value := range p.Scope.Tags {
 		tag := key + ":" + value
 		if n, known := s.Tagged[tag]; s.Events > 0 && known && n == 0 {
@@ -45,7 +46,7 @@ func (l *linter) sources() {
 		case missing == "":
 			continue
 		case external && i < len(guards):
-			l.rule(Error, rule, "E21", fmt.Sprintf("rollback %q: %s", rule.Text, missing), "configure it, or leave the rule out")
+			l.rule(Error, rule, "E21", fmt.Sprintf("rollback %q: %s", rule.Text, missing), fmt.Sprintf("add a source of kind %s to sources in the server's configuration, or leave the rule out", m.Source))
 		case missing == noTelemetry && said[noTelemetry]:
 		default:
 			l.rule(Warning, rule, "W01", fmt.Sprintf("%q: %s", m.Name, missing), "its rules stay unknown")

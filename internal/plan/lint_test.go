@@ -182,6 +182,7 @@ var warningCases = []struct {
 	{"W19", "resume, restart]", "resume]", `warning W19: no role may restart: a rollback ends this rollout`, nil},
 	{"W20", "p1 = 0", "p1 = 0 over rollout", `warning W20: "p1 = 0 over rollout": after one event no attempt can ever pass: over attempt`, nil},
 	{"W22", "channels: { page: \"pagerduty:on-call\" }", "channels: { ticket: \"jira:OPS/P1\" }", `warning W22: nobody is told of a rollback, a page or a question: channels: { team: "slack:#team" }`, nil},
+	{"W23", "p1 > 5 over 1h", "errors > +50% vs baseline over 2h", `warning W23: baseline of errors: 1.5 of 7 d: import the rest with serin baseline import, or wait`, &ServerFacts{Baseline: map[string]BaselineHours{"errors": {Want: 168, Measured: 36, Text: "1.5 of 7 d", Short: true}}}},
 	{"W21", "checks: []", "checks: [{ every: 1h, expect: adoption > 5% }]", `warning W21: "adoption > 5%" checked from minute 0 is red at first: move it to proceed`, nil},
 	{"W04", "traffic: 50% }", "traffic: 50%, at: \"15:00\" }\nstart: \"2025-02-19 09:00\"", `17: warning W04: half: bake ends Wed 11:00, at 15:00 adds 4 h (Wed 15:00): at 11:00`, nil},
 	{"W05", "roles:\n  lead: { who: \"@lead\",", "start: \"2025-02-19 09:00\"\nroles:\n  lead: { who: \"@lead\", covers: 3h,", `11: warning W05: lead covers until Wed 19 Feb 12:00, owns "half" until Wed 19 Feb 13:00: covers: 1d`, nil},

@@ -22,7 +22,7 @@ type Problem struct {
 	Line     int    `json:"line"`
 	Column   int    `json:"column"`
 	Severity Level  `json:"severity"`
-	Code     string `json:"code"`              // E01..E21, W01..W21
+	Code     string `json:"code"`              // E01..E21, W01..W23
 	What     string `json:"what"`              // what was found
 	Fix      string `json:"fix"`               // how to mend it
 	Excerpt  string `json:"excerpt,omitempty"` // the line of the file

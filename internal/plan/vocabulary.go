@@ -14,6 +14,9 @@ const (
 	defaultP2 = "tags[severity]:p2 or (level:error and error.unhandled:true)"
 )
 
+// DefaultSeverity is the grading of errors of a plan that has none of its own.
+func DefaultSeverity() []Severity { return []Severity{{"p1", defaultP1}, {"p2", defaultP2}} }
+
 // Builtin returns the metrics that every plan may name, by name. The map and
 // its metrics are fresh copies that the caller may change.
 //
