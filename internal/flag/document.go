@@ -28,6 +28,9 @@ type Document struct {
 	Evaluators map[string]json.RawMessage
 	// Metadata belongs to the set; a flag's own metadata overlays it key by key.
 	Metadata map[string]any
+	// Places says where flags are at home, by key; it is no part of the JSON
+	// form. One that is missing is at the zero Place.
+	Places map[string]Place
 }
 
 // FieldError says what is wrong with one field of a document.

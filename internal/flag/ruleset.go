@@ -28,6 +28,7 @@ type Ruleset struct {
 type compiled struct {
 	definition Definition
 	client     bool
+	place      Place
 	set        string // flagSetId, "" = none
 	unknown    string // first unknown operator
 	rule       func(env) any
@@ -59,6 +60,7 @@ func Compile(revision int64, doc Document) (*Ruleset, error) {
 		if err != nil {
 			return nil, err
 		}
+		f.place = doc.Places[d.Key]
 		r.flags[d.Key] = f
 		r.timed = r.timed || timed
 		d.Metadata = merged

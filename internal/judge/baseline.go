@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"serin/internal/baseline"
 	"serin/internal/plan"
 	"serin/internal/stats"
 )
@@ -50,15 +51,26 @@ func (l *look) onBaseline(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 	return l.gate(v, r, c, x, text)
 }
 
-// extent says how much of the baseline there is: "baseline of 7d", or
-// "baseline, 1.5 of 7 d".
+// extent says how much of the baseline there is and how much of that was
+// imported: "baseline of 7d", or "baseline, 1.5 of 7 d, 1 d of it imported".
 func (l *look) extent(h History) string {
 	want := l.plan.Judge.Baseline
-	have := time.Duration(len(h.Before)) * time.Hour
-	if have >= want-time.Hour {
-		return "baseline of " + duration(want)
+	x := baseline.Extent{Want: int(want / time.Hour)}
+	for _, hour := range h.Before {
+		if hour.Source == "" {
+			x.Measured++
+		} else {
+			x.Imported++
+		}
 	}
-	return fmt.Sprintf("baseline, %s of %s d", number(math.Floor(have.Hours()/2.4)/10), number(want.Hours()/24))
+	text := "baseline of " + duration(want)
+	if x.Short() {
+		return "baseline, " + x.Text()
+	}
+	if x.Imported > 0 {
+		text += ", " + baseline.Days(x.Imported) + " d of it imported"
+	}
+	return text
 }
 
 // compareBaseline prepares the tests of hours against the baseline.

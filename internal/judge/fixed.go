@@ -87,7 +87,11 @@ func (l *look) gauge(v Verdict, r *plan.Rule, m *plan.Metric, w Window) Verdict 
 	}
 	v.Canary = finite(w.Value)
 	v.decide(r.Op.Compare(w.Value, r.Value), w.Value)
-	v.Why = fmt.Sprintf("%s %s %s, %s", r.Metric, is(r.Metric), Format(w.Value, m.Unit), l.limit(r, m.Unit))
+	of := ""
+	if w.Series != "" {
+		of = " " + w.Series
+	}
+	v.Why = fmt.Sprintf("%s%s %s %s, %s", r.Metric, of, is(r.Metric), Format(w.Value, m.Unit), l.limit(r, m.Unit))
 	return v
 }
 

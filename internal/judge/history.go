@@ -31,6 +31,7 @@ type History struct {
 type Hour struct {
 	Begin  time.Time
 	Window Window
+	Source string // where an imported hour comes from; "" = it was measured
 }
 
 // The least that a comparison with the baseline rests on.

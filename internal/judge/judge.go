@@ -105,6 +105,7 @@ type Window struct {
 	Active  int64         // distinct active users of the group in the span (any telemetry)
 	Covered time.Duration // covered time (not no-data) in the span
 	Last    time.Time     // newest sample, zero = none
+	Series  string        // gauges: the worst of several series, as {tenant="a"}; "" = there is one
 }
 
 // SourceState is the life of a metric's source.

@@ -155,6 +155,8 @@ func (l *look) source(v *Verdict, r *plan.Rule, m *plan.Metric) (Verdict, bool) 
 	switch {
 	case src.State == NeverDelivered && r.Default && (!tele || !l.data.Last.IsZero()):
 		return l.inapplicable(*v, r), true
+	case src.State == NeverDelivered && !tele && src.Error != "":
+		return v.unknown(CauseNoSource, fmt.Sprintf("nothing has ever arrived from %s: %s", name, src.Error)), true
 	case src.State == NeverDelivered && !tele:
 		return v.unknown(CauseNoSource, fmt.Sprintf(
 			"nothing has ever arrived from %s; send a first value, or confirm that the channel is open and empty", name)), true

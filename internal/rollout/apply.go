@@ -36,6 +36,8 @@ func Apply(s State, e Event) State {
 	}
 	allocate(&s, e, was)
 	s.keepTime(e, s.Exposure < was)
+	s.keepBuild(e, was)
+	s.keepJudge(e)
 	return s
 }
 
@@ -69,14 +71,14 @@ func allocate(s *State, e Event, was flag.Percent) {
 // quiet reports whether t leaves the version alone: a person who saw the
 // state before it still knows what matters.
 func (t Type) quiet() bool {
-	return t == Baked || t == Checked || t == Completed || t == Noticed || t == NoticeFailed || t == ServedEvent
+	return t == Baked || t == Checked || t == Completed || t == Noticed || t == NoticeFailed || t == ServedEvent || t == DeployBegun || t == DeployEnded
 }
 
 func applyTransition(s *State, e Event) {
 	s.Exposure = e.Exposure
 	switch e.Type {
 	case Created:
-		s.ID, s.Plan, s.PlanHash, s.Revision = e.Item, e.To, e.PlanHash, 1
+		s.ID, s.Project, s.Plan, s.PlanHash, s.Revision = e.Item, e.Project, e.To, e.PlanHash, 1
 		s.Format, s.Status, s.CreatedAt = StateFormat, Preflight, e.At
 	case Revised:
 		s.PlanHash, s.Revision, s.Revisions = e.PlanHash, s.Revision+1, s.Revisions+1

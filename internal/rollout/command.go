@@ -105,7 +105,7 @@ func (d *decision) create(c *Command) *Refusal {
 		return refuse(Barred, "there is no such rollout yet: create it first")
 	}
 	e := d.by(c, Created)
-	e.Item, e.To, e.Flag, e.PlanHash = c.Item, d.p.Name, d.p.Flag.Key, d.p.Hash
+	e.Item, e.To, e.Flag, e.PlanHash, e.Project = c.Item, d.p.Name, d.p.Flag.Key, d.p.Hash, c.Project
 	if e.Item == "" {
 		e.Item = d.p.Name + "-1"
 	}

@@ -178,7 +178,7 @@ func (d *decision) next() *plan.Stage {
 func (d *decision) record() {
 	for _, e := range d.in.Record {
 		switch e.Type {
-		case IncidentOpened, IncidentDecided, IncidentResolved, IncidentClosed, FlagSet, Noticed, NoticeFailed:
+		case IncidentOpened, IncidentDecided, IncidentResolved, IncidentClosed, FlagSet, Noticed, NoticeFailed, DeployBegun, DeployEnded:
 			e.Stage, e.Attempt, e.Exposure = d.s.Stage, d.s.Attempt, d.s.Exposure
 			d.emit(e)
 		}

@@ -50,6 +50,8 @@ const (
 	Reverted         Type = "reverted"
 	Noticed          Type = "notice"
 	NoticeFailed     Type = "notice_failed"
+	DeployBegun      Type = "deploy_begun"
+	DeployEnded      Type = "deploy_ended"
 )
 
 // Event is one journal entry. It is flat: each Type fills the fields that
@@ -70,7 +72,7 @@ type Event struct {
 	Item       string          `json:"item,omitempty"`
 	Choice     string          `json:"choice,omitempty"`
 	Evidence   string          `json:"evidence,omitempty"` // link given by a person
-	Duration   time.Duration   `json:"duration,omitempty"` // baked
+	Duration   time.Duration   `json:"duration,omitempty"` // baked, deploy_ended
 	Kind       string          `json:"kind,omitempty"`     // accounting key, data-quality kind, incident id
 	N          int             `json:"n,omitempty"`
 	Red        []string        `json:"red,omitempty"` // checked: rules not met
@@ -83,12 +85,16 @@ type Event struct {
 	Verdicts   []judge.Verdict `json:"verdicts,omitempty"` // what a raise or check rested on
 	PlanHash   string          `json:"plan_hash,omitempty"`
 	Flag       string          `json:"flag,omitempty"`
+	Project    string          `json:"project,omitempty"` // created: whose rollout it is; left out = the first
 	To         string          `json:"to,omitempty"`
 	Extra      json.RawMessage `json:"extra,omitempty"`  // rolled_back, advanced to the clean-up, finished, cancelled: the judge.Data of then
-	Show       []string        `json:"show,omitempty"`   // revert_begun: the commands as they were shown
+	Show       []string        `json:"show,omitempty"`   // revert_begun: the commands as they were shown; deploy_ended: the end of the output
 	Served     *Service        `json:"served,omitempty"` // served, reverted
 	// Account says where the time since the last event went; its parts sum
 	// to the difference of the two At. Keys as in State.Account.
 	Account map[string]time.Duration `json:"account,omitempty"`
 	Keep    []string                 `json:"keep,omitempty"` // revised: blind rules that the new plan still has
+	// Judge is the version of the judge that the attempt is under from now on:
+	// started, restarted, accepted and resumed; 0 = as before.
+	Judge int `json:"judge,omitempty"`
 }

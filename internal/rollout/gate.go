@@ -19,6 +19,7 @@ const (
 	gateUnattributed
 	gateLoss
 	gateMismatch
+	gateJudge
 	gateBake
 	gateCriteria
 	gateEvidence // told as decision where a person is asked
@@ -33,7 +34,7 @@ const (
 // decisionKind is the kind of gateEvidence once a person is asked.
 const decisionKind = "decision"
 
-var gateKinds = [...]string{"no data", "blind", "data incomplete", "unattributed", "telemetry loss by arm", "srm",
+var gateKinds = [...]string{"no data", "blind", "data incomplete", "unattributed", "telemetry loss by arm", "srm", kindJudge,
 	accountBake, "criteria", "evidence", "incident", "confirm", "checklist", "window", "approval"}
 
 // accountKeys spares the hot path the concatenation.
@@ -67,8 +68,8 @@ func (d *decision) holds(g gate) bool {
 		return d.in.Data.NoData
 	case gateBlind:
 		return d.blind()
-	case gateIncomplete, gateUnattributed, gateLoss, gateMismatch:
-		return badQuality(g, d.in.Data) && !d.s.Accepts(gateKinds[g])
+	case gateIncomplete, gateUnattributed, gateLoss, gateMismatch, gateJudge:
+		return d.doubtful(g)
 	case gateBake:
 		return !d.bakeDone()
 	case gateCriteria:
@@ -88,6 +89,14 @@ func (d *decision) holds(g gate) bool {
 		return next != nil && len(next.Approve) > 0 && !marked(d.s.Approved, "", &d.s)
 	}
 	return false
+}
+
+// doubtful reports whether a gate that a person may accept holds.
+func (d *decision) doubtful(g gate) bool {
+	if g == gateJudge {
+		return d.judgeGone()
+	}
+	return badQuality(g, d.in.Data) && !d.s.Accepts(gateKinds[g])
 }
 
 func badQuality(g gate, data judge.Data) bool {
@@ -283,6 +292,8 @@ func (d *decision) detail(g gate) string {
 		return strings.Join(d.blindMetrics(), ", ")
 	case gateUnattributed:
 		return fmt.Sprintf("%.0f%%", 100*d.in.Data.Unattributed)
+	case gateJudge:
+		return d.judgeText()
 	case gateBake:
 		return progress(d.baked(), d.stage().Bake)
 	case gateCriteria:

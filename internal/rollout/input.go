@@ -32,11 +32,16 @@ type Input struct {
 	Facts map[string]bool `json:"facts,omitempty"`
 	// LintErrors is how many errors the plan has on this server; a start needs 0.
 	LintErrors int `json:"lint_errors,omitempty"`
+	// Judge is the newest version of the judge that the program has, which an
+	// attempt begins with; 0 = the first. JudgeGone is set when the version that
+	// the attempt is under is not in the program: what is judged is by Judge then.
+	Judge     int  `json:"judge,omitempty"`
+	JudgeGone bool `json:"judge_gone,omitempty"`
 	// Clock is how long the ways back under way have taken.
 	Clock Clocks `json:"clock,omitzero"`
 
 	// Record is what other parts of the engine have to journal: incident_*,
-	// flag_set, notice and notice_failed. Their own fields are kept; place
+	// flag_set, notice, notice_failed and deploy_*. Their own fields are kept; place
 	// and time are filled in. Other types are left out.
 	Record []Event `json:"record,omitempty"`
 
@@ -70,6 +75,7 @@ type Command struct {
 	Evidence string `json:"evidence,omitempty"`
 	Cause    string `json:"cause,omitempty"`     // restart
 	PlanHash string `json:"plan_hash,omitempty"` // revise
+	Project  string `json:"project,omitempty"`   // create: whose rollout it is; "" = flag.FirstProject
 	// Plan is the new plan of a revise; it is compared with the one in force.
 	Plan    *plan.Plan `json:"-"`
 	Looser  bool       `json:"looser,omitempty"`
@@ -131,7 +137,7 @@ func refuse(k RefusalKind, format string, args ...any) *Refusal {
 
 // Waiting is one reason why a running rollout stands still.
 type Waiting struct {
-	Kind   string `json:"kind"`   // no data, blind, bake, criteria, evidence, decision, incident, confirm, checklist, window, approval, data incomplete, unattributed, telemetry loss by arm, srm
+	Kind   string `json:"kind"`   // no data, blind, bake, criteria, evidence, decision, incident, confirm, checklist, window, approval, data incomplete, unattributed, telemetry loss by arm, srm, judge version
 	Detail string `json:"detail"` // "31h/48h", the metric, the role ...
 	Text   string `json:"text"`   // Kind and Detail in one line, the words of every page
 }

@@ -99,6 +99,9 @@ func (d *decision) accept(c *Command) *Refusal {
 	for _, kind := range kinds {
 		e := d.by(c, Accepted)
 		e.Item = kind
+		if kind == kindJudge {
+			e.Judge = d.in.Judge
+		}
 		d.emit(e)
 	}
 	if criteria {
@@ -112,7 +115,7 @@ func (d *decision) accept(c *Command) *Refusal {
 // acceptable is what an accept would accept now: kinds of data quality, and
 // whether the unknown criteria; or why nothing.
 func (d *decision) acceptable() (kinds []string, criteria bool, why string) {
-	for g := gateIncomplete; g <= gateMismatch; g++ {
+	for g := gateIncomplete; g <= gateJudge; g++ {
 		if d.holds(g) {
 			kinds = append(kinds, gateKinds[g])
 		}

@@ -25,7 +25,7 @@ const (
 type Look struct {
 	// Name is rollback, silence, reduce, command, status, a kind of Waiting
 	// (no data, blind, data incomplete, unattributed, telemetry loss by arm,
-	// srm, bake, criteria, evidence or decision, incident, confirm, checklist,
+	// srm, judge version, bake, criteria, evidence or decision, incident, confirm, checklist,
 	// window, approval) or advance.
 	Name    string   `json:"name"`
 	Outcome Outcome  `json:"outcome"`
@@ -214,6 +214,8 @@ func (d *decision) clearText(g gate) string {
 			return d.detail(g) + " of telemetry, more than 5% would wait"
 		}
 		return "nothing to see"
+	case gateJudge:
+		return "version " + itoa(d.s.JudgeVersion()) + ", as the attempt began"
 	case gateBake:
 		return d.detail(g)
 	case gateCriteria:

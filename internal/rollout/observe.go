@@ -135,9 +135,9 @@ func (d *decision) observeQuality() {
 	if !live(d.s.Status) || d.s.Exposure == 0 {
 		return
 	}
-	for g := gateIncomplete; g <= gateMismatch; g++ {
+	for g := gateIncomplete; g <= gateJudge; g++ {
 		kind := gateKinds[g]
-		bad := badQuality(g, d.in.Data) && !d.s.Accepts(kind)
+		bad := d.doubtful(g)
 		if bad == slices.Contains(d.s.Quality, kind) {
 			continue
 		}
@@ -145,7 +145,7 @@ func (d *decision) observeQuality() {
 		e.Kind, e.To = kind, qualityGone
 		if bad {
 			e.To = qualityOpen
-			if g == gateUnattributed {
+			if g == gateUnattributed || g == gateJudge {
 				e.Reason = d.detail(g)
 			}
 		}

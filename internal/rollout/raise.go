@@ -12,7 +12,7 @@ func (d *decision) start(c *Command) *Refusal {
 	}
 	e := d.by(c, Started)
 	e.Stage, e.Attempt, e.Exposure, e.To = 0, 1, d.p.Exposure(0), d.p.Stages[0].Name
-	e.Verdicts = slices.Clone(d.in.Rollback)
+	e.Verdicts, e.Judge = slices.Clone(d.in.Rollback), d.in.Judge
 	d.emit(e)
 	return nil
 }
@@ -148,7 +148,7 @@ func (d *decision) bar(g gate) string {
 		return text + ": only data mends it"
 	case gateBlind:
 		return text + ": mended by the source, or by a revised plan (" + whoMay(d.p, "revise") + ")"
-	case gateIncomplete, gateUnattributed, gateLoss, gateMismatch:
+	case gateIncomplete, gateUnattributed, gateLoss, gateMismatch, gateJudge:
 		return text + ": accept it with a reason (" + whoMay(d.p, "accept") + ")"
 	case gateIncident:
 		return text + ": resolve it first"
@@ -168,6 +168,9 @@ func (d *decision) resume(c *Command) *Refusal {
 	e := d.by(c, Resumed)
 	if d.s.Status == Reduced {
 		e.Exposure, e.Verdicts = d.p.Exposure(d.s.Stage), slices.Clone(d.in.Rollback)
+		if d.judgeGone() { // evidence begins anew, and a person asks for it
+			e.Judge = d.in.Judge
+		}
 	}
 	d.emit(e)
 	return nil
@@ -220,6 +223,7 @@ func (d *decision) restart(c *Command) *Refusal {
 	}
 	e := d.by(c, Restarted)
 	e.Stage, e.Attempt, e.Exposure, e.To = to, d.s.Attempt+1, d.p.Exposure(to), d.p.Stages[to].Name
+	e.Judge = d.in.Judge
 	if c.Cause != "" {
 		e.Reason = c.Cause
 	}

@@ -23,16 +23,17 @@ const (
 
 // StateFormat is the newest form of State. It rises when Apply keeps more than
 // before: a stored state of an older form is made anew with Fold.
-const StateFormat = 1
+const StateFormat = 2
 
 // State is everything that decisions depend on besides plan and input, and
 // all that the engine needs to go on after a restart. It is a value: Apply
 // returns a new one and never changes the maps of the old. The zero State is a
 // rollout that has no event yet.
 type State struct {
-	Format   int          `json:"format,omitempty"` // StateFormat when the journal was folded from its begin; 0 = before there was one
-	ID       string       `json:"id"`               // <plan>-<n>
-	Plan     string       `json:"plan"`             // plan name
+	Format   int          `json:"format,omitempty"`  // StateFormat when the journal was folded from its begin; 0 = before there was one
+	ID       string       `json:"id"`                // <plan>-<n>
+	Project  string       `json:"project,omitempty"` // for good; "" = flag.FirstProject
+	Plan     string       `json:"plan"`              // plan name
 	PlanHash string       `json:"plan_hash"`
 	Revision int          `json:"revision"` // of the plan in this rollout, from 1
 	Status   Status       `json:"status"`
@@ -80,6 +81,10 @@ type State struct {
 	Lowering *Clock `json:"lowering,omitempty"` // the last lowering, until a client is served or traffic moves on
 	Revert   *Clock `json:"revert,omitempty"`   // the revert by hand that is under way
 
+	// Build is since when builds that hold the flag have to hold what they hold
+	// now; nil = nobody was ever on new.
+	Build *Build `json:"build,omitempty"`
+
 	// Waiting is the accounting key of what the rollout has waited for since
 	// the last event while running: "bake" or "waiting:<main reason>".
 	Waiting    string   `json:"waiting,omitempty"`
@@ -96,11 +101,14 @@ type State struct {
 	// it was revised since: the budget for false rollbacks is divided by it.
 	BegunHash string `json:"begun_hash,omitempty"`
 	Revisions int    `json:"revisions,omitempty"`
+	// Judge is the version of the judge that the attempt is under; 0 = the
+	// first, see JudgeVersion.
+	Judge int `json:"judge,omitempty"`
 
 	At      time.Time     `json:"at,omitzero"` // time of the last event
 	Mono    time.Duration `json:"mono"`        // engine's monotonic time at the last event; meaningless after a restart
 	Pos     int64         `json:"pos"`         // position of the last event, from 1
-	Version int64         `json:"version"`     // position of the last event that is no baked, checked, completed or notice
+	Version int64         `json:"version"`     // position of the last event that is no baked, checked, completed, served, notice or deploy
 	// Minutes by kind of time; the parts sum to wall time. Keys: "bake",
 	// "waiting:<main reason>", "paused", "reduced", "rolled_back", "cleanup", "down".
 	Account map[string]time.Duration `json:"account,omitempty"`

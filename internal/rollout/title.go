@@ -20,7 +20,7 @@ func Announce(e Event, before State) bool {
 	case Started, Advanced, PausedEvent, Resumed, ReducedEvent, RolledBackEvent, RevertNeeded, Restarted,
 		IrreversibleDone, Finished, CancelledEvent, Asked, RevertBegun, Reverted:
 		return true
-	case ServedEvent:
+	case ServedEvent, DeployEnded:
 		return e.Paged
 	case Checked:
 		return (len(e.Red) > 0) != (len(before.Red) > 0)
@@ -54,7 +54,7 @@ func ToWhom(e Event) Audience {
 	switch e.Type {
 	case Checked, DataQuality, ServedEvent:
 		return Owner
-	case NoData, BlindEvent, RevertNeeded:
+	case NoData, BlindEvent, RevertNeeded, DeployEnded:
 		return Page
 	case Asked:
 		if e.Paged {
@@ -79,6 +79,8 @@ func Title(p *plan.Plan, e Event) (title, text string) {
 		return titleServed(e)
 	case RevertBegun, Reverted:
 		return titleReverting(e)
+	case DeployBegun, DeployEnded:
+		return titleDeploy(e)
 	}
 	return titleObserved(e)
 }
@@ -274,6 +276,9 @@ func titleObserved(e Event) (string, string) {
 	case Sighted:
 		return "sees again: " + e.Rule, ""
 	case DataQuality:
+		if e.Kind == kindJudge && e.To == qualityOpen {
+			return kindJudge + " " + e.Reason, "raises wait until this is accepted; the rollback rules go on"
+		}
 		if e.To == qualityGone {
 			return "data quality: " + e.Kind + " is over", e.Reason
 		}

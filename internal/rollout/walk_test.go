@@ -83,7 +83,7 @@ func TestWalk(t *testing.T) {
 	for _, want := range []Type{Revised, Completed, Started, Baked, Checked, Approved, Confirmed, Accepted, Asked,
 		Advanced, PausedEvent, Resumed, ReducedEvent, RolledBackEvent, RevertNeeded, Restarted, IrreversibleDone, Finished,
 		CancelledEvent, NoData, DataBack, BlindEvent, Sighted, DataQuality, Deployed, IncidentOpened, IncidentResolved,
-		ServedEvent, RevertBegun, Reverted} {
+		ServedEvent, RevertBegun, Reverted, DeployBegun, DeployEnded} {
 		if seen[want] == 0 {
 			t.Errorf("the walk never saw %s", want)
 		}
@@ -201,6 +201,7 @@ func (w *walk) input() (Input, time.Duration) {
 	w.verdicts(&in)
 	w.incidents(&in)
 	w.laps(&in)
+	w.hooks(&in)
 	in.Command = w.command()
 	return in, dt
 }
@@ -273,6 +274,17 @@ func (w *walk) incidents(in *Input) {
 	} else if len(w.openInc) > 0 && w.chance(25) {
 		in.Record = append(in.Record, Event{Type: IncidentResolved, Kind: w.openInc[0]}, Event{Type: IncidentClosed, Kind: w.openInc[0]})
 		w.openInc = w.openInc[1:]
+	}
+}
+
+// hooks runs the deploy hook now and then, also when nothing has to be deployed.
+func (w *walk) hooks(in *Input) {
+	if w.s.Status == "" || !w.chance(4) {
+		return
+	}
+	in.Record = append(in.Record, Event{Type: DeployBegun, Item: "APP_FLAGS", N: 1})
+	if w.chance(80) {
+		in.Record = append(in.Record, Event{Type: DeployEnded, Item: "APP_FLAGS", Kind: HookFailed, N: 1, Paged: w.chance(30)})
 	}
 }
 
