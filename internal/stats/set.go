@@ -46,6 +46,14 @@ func (s *Set) Add(h uint64) bool {
 	return true
 }
 
+// Remove takes h out of the set and reports whether it was there. Beyond the
+// exact limit it is not known who is in the set: nothing changes.
+func (s *Set) Remove(h uint64) bool {
+	_, ok := s.exact[h]
+	delete(s.exact, h)
+	return ok
+}
+
 // estimate turns the set into its estimated form.
 func (s *Set) estimate() {
 	if s.hll != nil {

@@ -55,8 +55,9 @@ const (
 	WhyEnvironment = "other environment"
 )
 
-// Attribute finds the arms of e for t. member tells whether a user is known
-// to be in the audience by a recorded evaluation; nil knows nobody. The
+// Attribute finds the arms of e for t. member tells whether a user, by the
+// name that is stored, is known to be in the audience by a recorded
+// evaluation; nil knows nobody. The
 // event's own attributes count too.
 func Attribute(t *Target, e *Event, member func(user string) bool) Attribution {
 	var a Attribution
@@ -182,7 +183,7 @@ func (t *Target) membership(e *Event, user string, member func(string) bool) boo
 	case t.MeetsAudience(e):
 		return true
 	}
-	return member != nil && member(user)
+	return member != nil && member(e.name())
 }
 
 // MeetsAudience reports whether the event's own attributes show that its user

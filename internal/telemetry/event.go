@@ -36,9 +36,10 @@ const (
 	KindCheckIn                  // a sign of life: check-in or heartbeat
 	KindLoss                     // a client's report of lost data: Value events of Op lost, Message = reason
 	KindValue                    // a pushed value: Op = name, Value
+	KindMetric                   // a data point of OpenTelemetry: Op, Metric
 )
 
-var kindNames = [...]string{"unknown", "error", "page", "request", "span", "session", "feedback", "survey", "action", "exposure", "vital", "check_in", "loss", "value"}
+var kindNames = [...]string{"unknown", "error", "page", "request", "span", "session", "feedback", "survey", "action", "exposure", "vital", "check_in", "loss", "value", "metric"}
 
 // String returns the kind's lower-case name, "unknown" for no kind.
 func (k Kind) String() string {
@@ -61,6 +62,9 @@ type Event struct {
 
 	User        string // user.id: what the flag is hashed by
 	SessionUser string // a session's did when User is empty
+	// Key is what the flag is hashed by where User and SessionUser are
+	// pseudonyms (Subjects); "" = User or SessionUser. It is never stored.
+	Key         string `json:"-"`
 	Environment string
 	Release     string
 	Platform    string
@@ -81,6 +85,7 @@ type Event struct {
 	Exception   *Exception
 	Fingerprint []string
 	Unhandled   bool
+	Breadcrumbs []Breadcrumb `json:",omitempty"` // what happened before the error, oldest first
 
 	Op           string
 	DurationMS   float64
@@ -91,6 +96,9 @@ type Event struct {
 	Action  string // login, open ...
 	OK      bool
 	Value   float64
+	// Weight is how many requests or spans the record stands for; 0 = itself alone.
+	Weight int64   `json:",omitempty"`
+	Metric *Metric `json:",omitempty"`
 	// SampleRate is the client's rate for this record, 0 = not told. Display only.
 	SampleRate float64
 	// Claimed is true when the record came with a publishable key alone.
@@ -108,6 +116,26 @@ type Frame struct {
 	Function, Module, File string
 	Line, Column           int
 	InApp                  bool
+	// Debug is the debug id of the file (a UUID in lower case with dashes) that
+	// names its source map; "" = not told.
+	Debug string `json:",omitempty"`
+	// Source is the line's text with the lines around it, where they are known.
+	Source *Source `json:",omitempty"`
+}
+
+// Source is a line of code and its surroundings.
+type Source struct {
+	Before []string `json:",omitempty"`
+	Line   string
+	After  []string `json:",omitempty"`
+}
+
+// Breadcrumb is one thing that happened before an error.
+type Breadcrumb struct {
+	Time     time.Time `json:",omitzero"` // by the client's clock
+	Category string    // "navigation", "fetch", "ui.click" ...
+	Level    string    // as of an event; "" = info
+	Message  string
 }
 
 // Session is a release-health session, or one bucket of an aggregate.

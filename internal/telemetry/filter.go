@@ -62,6 +62,25 @@ func (f Filter) String() string {
 	return b.String()
 }
 
+// Terms returns the parts that must all hold, each in canonical form; none
+// when the text is no plain list of terms, for it has an OR at its top.
+func (f Filter) Terms() []string {
+	parts := all{f.root}
+	switch n := f.root.(type) {
+	case nil, some:
+		return nil
+	case all:
+		parts = n
+	}
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		var b strings.Builder
+		p.write(&b, true)
+		out[i] = b.String()
+	}
+	return out
+}
+
 // node is a part of the expression.
 type node interface {
 	match(r Record, now time.Time) bool

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var testNow = time.Date(2025, 3, 3, 9, 0, 0, 0, time.UTC)
@@ -161,6 +163,21 @@ func TestFilterString(t *testing.T) {
 		}
 		if got := f.String(); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestFilterTerms(t *testing.T) {
+	for text, want := range map[string][]string{
+		"": nil, "a:1 OR b:2": nil, "level:error": {"level:error"},
+		"is:unresolved level:[error, fatal] (a:1 OR b:2) crash": {"is:unresolved", "level:[error, fatal]", "(a:1 OR b:2)", `"crash"`},
+	} {
+		f, err := ParseFilter(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, f.Terms()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", text, d)
 		}
 	}
 }

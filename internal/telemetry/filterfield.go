@@ -222,11 +222,12 @@ func (e *Event) tag(name string) (string, bool) {
 	return s, ok
 }
 
+// user is the id of the event's user, as it was sent; "" = none.
 func (e *Event) user() string {
-	if e.User != "" {
-		return e.User
+	if e.Key != "" {
+		return e.Key
 	}
-	return e.SessionUser
+	return e.name()
 }
 
 func (e *Event) path() string {
