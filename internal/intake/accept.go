@@ -29,6 +29,8 @@ func category(k telemetry.Kind) string {
 		return "transaction"
 	case telemetry.KindError:
 		return "error"
+	case telemetry.KindMetric:
+		return "trace_metric"
 	default:
 		return ""
 	}
@@ -63,7 +65,7 @@ func (d *door) accept(ctx context.Context, res Result) answer {
 	if len(refused) > 0 {
 		return overloaded("overload", refused)
 	}
-	return answer{status: http.StatusOK, id: res.ID, body: res.Answer}
+	return answer{status: http.StatusOK, id: res.ID, body: res.Answer, contentType: res.AnswerType}
 }
 
 func (d *door) dearest(events []telemetry.Event) string {

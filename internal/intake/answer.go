@@ -16,7 +16,8 @@ const statusClientGone = 499
 type answer struct {
 	status         int
 	id             string // of 200
-	body           []byte // of 200; nil = {"id": id}
+	body           []byte // of 200; nil = {"id": id}; of a refusal: nil = {"detail": detail}
+	contentType    string // of body; "" = application/json, and none if it is empty
 	reason         string // of a refusal, a metric label
 	detail         string // of a refusal: what to do
 	cause          error  // of a 503, for the log only
@@ -65,7 +66,7 @@ func (a answer) with(known bool, k Key) answer {
 // a preflight carries no other headers.
 func (d *door) preflight(r *http.Request, project, endpoint string) answer {
 	a := answer{status: http.StatusOK, body: []byte{}}
-	cred, err := requestCredentials(r)
+	cred, err := requestCredentials(r, endpoint)
 	if err != nil || cred.key == "" {
 		return a
 	}
@@ -136,7 +137,10 @@ func (a answer) write(w http.ResponseWriter, r *http.Request, endpoint string) {
 	if a.status >= http.StatusBadRequest {
 		h.Set("X-Sentry-Error", headerText(a.detail))
 	}
-	if len(body) > 0 {
+	switch {
+	case a.contentType != "":
+		h.Set("Content-Type", a.contentType)
+	case len(body) > 0:
 		h.Set("Content-Type", "application/json")
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -148,12 +152,12 @@ func (a answer) write(w http.ResponseWriter, r *http.Request, endpoint string) {
 func (a answer) payload() []byte {
 	var v any
 	switch {
+	case a.body != nil:
+		return a.body
 	case a.status >= http.StatusBadRequest:
 		v = struct {
 			Detail string `json:"detail"`
 		}{a.detail}
-	case a.body != nil:
-		return a.body
 	default:
 		v = struct {
 			ID string `json:"id"`

@@ -33,13 +33,20 @@ func (c *credentials) add(key string) error {
 
 // requestCredentials reads the headers X-Sentry-Auth and Authorization
 // ("Sentry sentry_version=7, sentry_key=...", fields in any order) and the
-// query's sentry_key. Source: sentry-docs develop-docs/sdk/foundations
+// query's sentry_key; of OTLP also "Authorization: Bearer KEY". Source: sentry-docs develop-docs/sdk/foundations
 // transport/authentication.
-func requestCredentials(r *http.Request) (credentials, error) {
+func requestCredentials(r *http.Request, endpoint string) (credentials, error) {
 	var c credentials
 	for _, name := range []string{"X-Sentry-Auth", "Authorization"} {
 		for _, value := range r.Header.Values(name) {
 			if err := c.add(headerKey(value)); err != nil {
+				return c, err
+			}
+		}
+	}
+	if isOTLP(endpoint) {
+		for _, value := range r.Header.Values("Authorization") {
+			if err := c.add(bearerKey(value)); err != nil {
 				return c, err
 			}
 		}
@@ -103,7 +110,7 @@ func (d *door) forbidden(err error) answer {
 func (d *door) keyRefused(err error) answer {
 	switch {
 	case errors.Is(err, errNoKey):
-		return refuse(http.StatusForbidden, "no_key", "no key: send sentry_key in X-Sentry-Auth, the query or the envelope header's dsn")
+		return refuse(http.StatusForbidden, "no_key", "no key: send sentry_key in X-Sentry-Auth, the query or the envelope header's dsn; OTLP may send Authorization: Bearer KEY")
 	case errors.Is(err, ErrUnknownKey):
 		return refuse(http.StatusForbidden, "unknown_key", "this project has no such key: copy the DSN from the project's settings")
 	case errors.Is(err, ErrForbiddenOrigin):

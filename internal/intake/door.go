@@ -94,9 +94,12 @@ func New(o Options) http.Handler {
 
 // Match splits PREFIX/api/{project}/{endpoint}[/]. The last such part of the
 // path counts, as a prefix may itself contain /api/. It does not say whether
-// the endpoint is served.
+// the endpoint is served. The paths of OTLP may name no project: then it is "".
 func Match(path string) (project, endpoint string, ok bool) {
 	path = strings.TrimSuffix(path, "/")
+	if project, endpoint, ok := matchOTLP(path); ok {
+		return project, endpoint, true
+	}
 	rest, endpoint, ok := cutLast(path, "/")
 	if !ok || endpoint == "" {
 		return "", "", false
@@ -139,7 +142,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok || decoder == nil {
 		endpoint = "unknown"
 		d.finish(w, r, endpoint, refuse(http.StatusNotFound, "not_found",
-			"no telemetry is taken here: send to /api/{project}/envelope/, /store/, /security/ or /beacon/"))
+			"no telemetry is taken here: send to /api/{project}/envelope/, /store/, /security/ or /beacon/, or OTLP to /v1/traces, /v1/metrics or /v1/logs"))
 		return
 	}
 	var a answer
@@ -152,13 +155,16 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a = refuse(http.StatusMethodNotAllowed, "method", "use POST")
 		a.allow = "POST, OPTIONS"
 	}
+	if replier, ok := decoder.(Replier); ok && a.status >= http.StatusBadRequest {
+		a.body, a.contentType = replier.Reply(r.Header, a.status, a.detail)
+	}
 	d.finish(w, r, endpoint, a)
 	d.metrics.seconds.WithLabelValues(endpoint).Observe((d.clock.Mono() - began).Seconds())
 }
 
 // take does one POST: auth, body, decode, accept.
 func (d *door) take(r *http.Request, project, endpoint string, decoder Decoder) answer {
-	cred, err := requestCredentials(r)
+	cred, err := requestCredentials(r, endpoint)
 	if err != nil {
 		return d.forbidden(err)
 	}
@@ -190,6 +196,9 @@ func (d *door) take(r *http.Request, project, endpoint string, decoder Decoder) 
 				return d.keyRefused(err)
 			}
 		}
+	}
+	if project == "" {
+		project = key.Project
 	}
 	return d.decodeAndAccept(r, project, endpoint, decoder, key, buf.Bytes()).with(true, key)
 }

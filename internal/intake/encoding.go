@@ -55,7 +55,7 @@ func (d *door) readBody(buf *bytes.Buffer, r *http.Request, endpoint string) err
 	if _, err := buf.ReadFrom(out); err != nil {
 		return err
 	}
-	if buf.Len() == 0 {
+	if buf.Len() == 0 && !isOTLP(endpoint) { // an empty message of protobuf has no bytes
 		return errEmpty
 	}
 	return nil

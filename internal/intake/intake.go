@@ -5,12 +5,12 @@
 // New makes the http.Handler; it serves POST and OPTIONS of
 // PREFIX/api/{project}/{endpoint}[/] for each endpoint that has a Decoder,
 // whatever PREFIX is: Sentry's DSNs may carry a path (Match tells such paths
-// for the server's mux). One request goes through these steps, each in its
+// for the server's mux), and of OTLP's paths (otlp.go). One request goes through these steps, each in its
 // own file:
 //
 //	auth.go      the key, from every place clients put it; all must agree
 //	encoding.go  the body: gzip, deflate, br, zstd, within limits
-//	Decoder      the protocol: package sentry, package beacon ...
+//	Decoder      the protocol: package sentry, package beacon, package otlp
 //	accept.go    Sink.Accept, and what is refused under overload
 //	answer.go    status, JSON, CORS and rate-limit headers
 //
@@ -41,7 +41,7 @@ type Decoder interface {
 // Request is a body after decompression, with what the door knows about it.
 type Request struct {
 	Project  string
-	Endpoint string // "envelope", "store", "security", "beacon"
+	Endpoint string // "envelope", "store", "security", "beacon", EndpointTraces ...
 	Body     []byte // owned by the door; valid until Decode returns
 	Header   http.Header
 	Query    map[string][]string
@@ -58,6 +58,8 @@ type Result struct {
 	Skipped map[string]int // item type -> number skipped, for counting
 	Invalid map[string]int // reason -> number: field_invalid, too_large ...
 	Answer  []byte         // protocol's own answer; nil = the default {"id": ...}
+	// AnswerType is the Content-Type of Answer; "" = application/json.
+	AnswerType string
 }
 
 // A Sink makes events durable. Accept returns after the commit; its error is
@@ -81,6 +83,7 @@ var (
 // Key is what the door must know about an ingest key.
 type Key struct {
 	ID          string
+	Project     string // whose telemetry it writes
 	Environment string // overrides the events' field; "" = bound to none
 	Publishable bool   // carried by pages, so anyone may have it
 	// Origins is true when the key lists allowed origins. Only then is CORS
@@ -88,8 +91,8 @@ type Key struct {
 	Origins bool
 }
 
-// A KeyChecker knows the ingest keys. IngestKey's origin is the request's
-// Origin header, "" if it has none. Its errors are ErrUnknownKey,
+// A KeyChecker knows the ingest keys. IngestKey's project is the path's, ""
+// where the key names it; origin is the request's Origin header, "" if it has none. Its errors are ErrUnknownKey,
 // ErrForbiddenOrigin, ErrOverload (a key's rate limit) or ErrUnavailable.
 // It may be called by many goroutines at the same time.
 type KeyChecker interface {

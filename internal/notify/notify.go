@@ -14,10 +14,11 @@ type Notice struct {
 	Channel string    `json:"channel"` // the plan's channel name
 	Address string    `json:"address"` // as in the plan: "slack:#team", "webhook:name", "dashboard"
 	Rollout string    `json:"rollout"`
-	For     []string  `json:"for,omitempty"` // who is meant, role and person: "lead (@ann)"; empty = everybody there
-	Type    string    `json:"type"`          // journal event type: "rolled_back"
-	Title   string    `json:"title"`         // one line
-	Text    string    `json:"text"`          // plain text, a few lines
+	Flag    string    `json:"flag,omitempty"` // key; of notices to a deploy hook
+	For     []string  `json:"for,omitempty"`  // who is meant, role and person: "lead (@ann)"; empty = everybody there
+	Type    string    `json:"type"`           // journal event type: "rolled_back"
+	Title   string    `json:"title"`          // one line
+	Text    string    `json:"text"`           // plain text, a few lines
 	Rule    string    `json:"rule,omitempty"`
 	Value   string    `json:"value,omitempty"` // with unit
 	Limit   string    `json:"limit,omitempty"`

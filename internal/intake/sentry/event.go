@@ -17,7 +17,8 @@ func (d *decoding) event(v loosejson.Value) {
 	d.common(&e, v)
 	e.Level = level(v.Get("level"))
 	e.Message = d.message(v)
-	d.exceptions(&e, v.Get("exception"))
+	d.exceptions(&e, v.Get("exception"), d.debugIDs(v.At("debug_meta", "images")))
+	e.Breadcrumbs = d.breadcrumbs(v, e.Time)
 	for part := range v.Get("fingerprint").Items() {
 		if s := d.text(part, maxTagChars); s != "" && len(e.Fingerprint) < maxFingerprint {
 			e.Fingerprint = append(e.Fingerprint, s)
@@ -113,7 +114,7 @@ func firstPresent(a, b loosejson.Value) loosejson.Value {
 
 // exceptions takes the last exception, which is the main one; the others are
 // its causes. One unhandled mechanism makes the event unhandled.
-func (d *decoding) exceptions(e *telemetry.Event, v loosejson.Value) {
+func (d *decoding) exceptions(e *telemetry.Event, v loosejson.Value, debug map[string]string) {
 	var last loosejson.Value
 	values := list(v)
 	if !v.Absent() && values.Kind() != loosejson.Array && !values.Absent() {
@@ -136,7 +137,7 @@ func (d *decoding) exceptions(e *telemetry.Event, v loosejson.Value) {
 	}
 	ex := telemetry.Exception{
 		Type: d.text(last.Get("type"), maxTypeChars), Value: d.text(last.Get("value"), maxValueChars),
-		Frames: d.frames(last.At("stacktrace", "frames")),
+		Frames: d.frames(last.At("stacktrace", "frames"), debug),
 	}
 	// captureMessage of SDK 11 wraps the text into an exception without type,
 	// for its stack; such an event is a message.
@@ -147,8 +148,8 @@ func (d *decoding) exceptions(e *telemetry.Event, v loosejson.Value) {
 	e.Exception = &ex
 }
 
-// frames keeps the crash end of a long stack.
-func (d *decoding) frames(v loosejson.Value) []telemetry.Frame {
+// frames keeps the crash end of a long stack. debug names the source maps of files.
+func (d *decoding) frames(v loosejson.Value, debug map[string]string) []telemetry.Frame {
 	n := 0
 	for range v.Items() {
 		n++
@@ -170,6 +171,8 @@ func (d *decoding) frames(v loosejson.Value) []telemetry.Frame {
 			Line:     int(d.num(f.Get("lineno"))),
 			Column:   int(d.num(f.Get("colno"))),
 			InApp:    inApp,
+			Source:   d.source(f),
+			Debug:    debug[d.text(firstPresent(f.Get("abs_path"), f.Get("filename")), maxFrameChars)],
 		})
 	}
 	return frames

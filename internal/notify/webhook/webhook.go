@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"serin/internal/notify"
+	"serin/internal/outbound"
 )
 
 const (
@@ -99,11 +100,11 @@ func New(o Options) (*Notifier, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = timeout
 	}
-	g := guard{allow: o.Allow}
+	g := outbound.Guard{Allow: o.Allow}
 	n.client = &http.Client{
 		Timeout: o.Timeout,
 		// No proxy: it would resolve names behind the guard's back.
-		Transport:     &http.Transport{DialContext: g.dial, TLSHandshakeTimeout: o.Timeout, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
+		Transport:     &http.Transport{DialContext: g.Dial, TLSHandshakeTimeout: o.Timeout, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	for name, e := range o.Endpoints {
@@ -196,7 +197,7 @@ func (n *Notifier) post(ctx context.Context, e endpoint, id string, body []byte)
 	resp, err := n.client.Do(req)
 	if err != nil {
 		err = notify.WithoutURL(err)
-		if errors.Is(err, errForbidden) {
+		if errors.Is(err, outbound.ErrForbidden) {
 			return err
 		}
 		return &notify.RetryError{Err: err}

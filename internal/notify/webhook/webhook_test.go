@@ -15,6 +15,7 @@ import (
 
 	"serin/internal/notify"
 	"serin/internal/notify/notifytest"
+	"serin/internal/outbound"
 )
 
 var (
@@ -111,7 +112,7 @@ func TestGuard(t *testing.T) {
 	defer srv.Close()
 	for _, url := range []string{srv.URL, strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)} {
 		err := open(t, url, nil).Deliver(t.Context(), notice())
-		if _, temporary := notify.Temporary(err); !errors.Is(err, errForbidden) || temporary || called {
+		if _, temporary := notify.Temporary(err); !errors.Is(err, outbound.ErrForbidden) || temporary || called {
 			t.Errorf("Deliver to %s = %v, called %v; want refused for good", url, err, called)
 		}
 	}
@@ -122,11 +123,11 @@ func TestGuard(t *testing.T) {
 		"::1": false, "::": false, "fe80::1%eth0": false, "fd00::1": false, "::ffff:127.0.0.1": false, "::127.0.0.1": false,
 		"64:ff9b::7f00:1": false, "2002:7f00:1::": false, "ff02::1": false,
 	} {
-		if got := (guard{}).permits(netip.MustParseAddr(address)); got != want {
+		if got := (outbound.Guard{}).Permits(netip.MustParseAddr(address)); got != want {
 			t.Errorf("permits(%s) = %v, want %v", address, got, want)
 		}
 	}
-	if !(guard{allow: local}).permits(netip.MustParseAddr("::ffff:127.0.0.1")) {
+	if !(outbound.Guard{Allow: local}).Permits(netip.MustParseAddr("::ffff:127.0.0.1")) {
 		t.Error("an allowed network is refused in its IPv6 form")
 	}
 }
