@@ -17,7 +17,7 @@ func (c Config) Check() error {
 	errs := []error{
 		checkURL("public_url", c.PublicURL), checkURL("operator_url", c.OperatorURL),
 		checkListen("listen", c.Listen), checkListen("operator_listen", c.OperatorListen),
-		c.TLS.check(), c.OIDC.check(), c.Log.check(),
+		c.TLS.check(), c.OIDC.check(), c.Log.check(), c.Privacy.check(), c.OTLP.check(),
 	}
 	if c.OperatorListen != "" && c.OperatorListen == c.Listen {
 		errs = append(errs, errors.New("operator_listen is the same as listen: leave it out, or give another port"))
@@ -25,6 +25,9 @@ func (c Config) Check() error {
 	if _, err := c.Proxies(); err != nil {
 		errs = append(errs, err)
 	}
+	_, ages := c.Retention.Ages()
+	_, room := c.Disk.Room()
+	errs = append(errs, ages, room)
 	for _, name := range slices.Sorted(maps.Keys(c.Webhooks)) {
 		w, at := c.Webhooks[name], "webhooks."+name
 		if w.URL == "" {
@@ -34,6 +37,10 @@ func (c Config) Check() error {
 			errs = append(errs, fmt.Errorf("%s: secret is missing: give it here or in %s", at, Variable(at+".secret")))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.DeployHooks)) {
+		errs = append(errs, c.DeployHooks[name].check("deploy_hooks."+name))
+	}
+	errs = append(errs, c.checkSources())
 	return errors.Join(errs...)
 }
 

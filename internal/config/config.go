@@ -41,12 +41,24 @@ type Config struct {
 	OIDC OIDC `yaml:"oidc"`
 	// Limits bound how often one address may come with a key that pages carry; other keys are not limited.
 	Limits Limits `yaml:"limits"`
+	// OTLP is what to do with telemetry that comes from OpenTelemetry.
+	OTLP OTLP `yaml:"otlp"`
+	// Retention is how long what is no longer needed is kept: 12h, 400d, 8w or forever. Journals, flags, plans and issues stay.
+	Retention Retention `yaml:"retention"`
+	// Disk is how much room serin may take, and when to warn.
+	Disk Disk `yaml:"disk"`
+	// Privacy is what is removed from telemetry before anything is stored.
+	Privacy Privacy `yaml:"privacy"`
 	// Log is what is written to standard error.
 	Log Log `yaml:"log"`
 	// Slack is the bot that posts to a plan's channels such as "slack:#ops".
 	Slack Slack `yaml:"slack"`
 	// Webhooks are receivers by the name that a plan's channel uses: "webhook:deploys".
 	Webhooks map[string]Webhook `yaml:"webhooks"`
+	// DeployHooks are commands that deploy a build variable when its flags change, by the variable's name as in a plan's flag.env.
+	DeployHooks map[string]DeployHook `yaml:"deploy_hooks"`
+	// Sources are what serin asks for measurements, by a name of yours: Prometheus, probes, JSON reports.
+	Sources map[string]Source `yaml:"sources"`
 }
 
 // TLS encrypts every listener. Give cert and key, or acme.
@@ -97,6 +109,48 @@ type Limits struct {
 	Telemetry int `yaml:"telemetry"`
 }
 
+// OTLP is telemetry that comes from OpenTelemetry.
+type OTLP struct {
+	// Errors is whether log records of severity ERROR and above, and those with an exception, are error events: on or off; "" = on. Turn it off where Sentry's SDK sends the same errors.
+	Errors string `yaml:"errors"`
+}
+
+// Retention says how long each class of data is kept. What the judge of a
+// running rollout reads is kept in any case.
+type Retention struct {
+	// Evidence is how long what was measured in a rollout is kept after its end, at least 1d; "" = 400d.
+	Evidence string `yaml:"evidence"`
+	// Inputs is how long what each decision rested on is kept after the end of its rollout, for serin explain, at least 1d; "" = 400d.
+	Inputs string `yaml:"inputs"`
+	// Samples is how long error samples are kept after their arrival, at least 1h; "" = 90d.
+	Samples string `yaml:"samples"`
+	// Audit is how long entries of the audit log are kept, at least 30d; "" = forever.
+	Audit string `yaml:"audit"`
+	// Outbox is how long notices are kept that were delivered or given up, at least 1d; "" = 90d.
+	Outbox string `yaml:"outbox"`
+}
+
+// Disk bounds the room that the store takes.
+type Disk struct {
+	// Budget is how much the store may hold, such as 10GB; over it the oldest samples go, then evidence of ended rollouts; at least 256MiB, "" = no bound.
+	Budget string `yaml:"budget"`
+	// Warn is the percentage of the budget at which to warn; 0 = 80.
+	Warn int `yaml:"warn"`
+	// Free is how much should be free on the data directory's file system: below it serin warns; "" = 256MiB, 0B = never.
+	Free string `yaml:"free"`
+}
+
+// Privacy says what telemetry may hold. Values of keys such as password or
+// token, e-mail and IP addresses are removed in any case but for keep.
+type Privacy struct {
+	// Scrub are further keys whose values are removed: parts of a key, in any case, or patterns of a whole key with *.
+	Scrub []string `yaml:"scrub"`
+	// Keep are kinds of personal data that may stay: email, username, ip_address.
+	Keep []string `yaml:"keep"`
+	// UserIDs is how ids of users are stored: plain, or hash for HMAC-SHA256 digests in their place; "" = plain.
+	UserIDs string `yaml:"user_ids"`
+}
+
 // Log says what is logged and how.
 type Log struct {
 	// Level is the least level to log: debug, info, warn or error; "" = info.
@@ -123,6 +177,55 @@ type Webhook struct {
 	Secret string `yaml:"secret" secret:"true"`
 	// AllowPrivate lets the address be private or loopback; off, it is refused.
 	AllowPrivate bool `yaml:"allow_private"`
+}
+
+// DeployHook is the command that builds and deploys with a build variable. Only
+// the server's configuration names commands, never a plan.
+type DeployHook struct {
+	// Command is the program and its arguments, without a shell, such as [vercel, deploy, --prod]; required.
+	Command []string `yaml:"command"`
+	// Dir is the directory to run it in, absolute; "" = the server's.
+	Dir string `yaml:"dir"`
+	// Env are names of variables of the server's environment that the command is given; their values are masked in its output.
+	Env []string `yaml:"env"`
+	// Timeout is when the command and its children are ended, at most 60m; "" = 10m.
+	Timeout string `yaml:"timeout"`
+	// Retries is how often a command that failed is run again, at most 10; 0 = 3, -1 = never.
+	Retries int `yaml:"retries"`
+}
+
+// Source is something that serin asks for measurements.
+type Source struct {
+	// Kind is prometheus (PromQL of plans), probe (is an address up?) or report (values in a JSON document); required.
+	Kind string `yaml:"kind"`
+	// URL is what to ask: a Prometheus API without /api/v1, the probed address, or the document; required.
+	URL string `yaml:"url"`
+	// Project is the id of the one project that it is for; "" = every project's.
+	Project string `yaml:"project"`
+	// Every is the time between two rounds, 5s to 1h; "" = 30s.
+	Every string `yaml:"every"`
+	// Timeout is how long one request may take, 100ms to 1m; "" = 10s.
+	Timeout string `yaml:"timeout"`
+	// Token is a bearer token; "" = none.
+	Token string `yaml:"token" secret:"true"`
+	// Username is for basic authentication; "" = none.
+	Username string `yaml:"username"`
+	// Password goes with username.
+	Password string `yaml:"password" secret:"true"`
+	// Headers are sent with every request, such as X-Scope-OrgID; credentials go into token or password.
+	Headers map[string]string `yaml:"headers"`
+	// CA is a file with certificates in PEM to trust in place of the system's; "" = the system's.
+	CA string `yaml:"ca"`
+	// AllowPrivate lets the address be private or loopback; off, it is refused.
+	AllowPrivate bool `yaml:"allow_private"`
+	// Method is a probe's: GET or HEAD; "" = GET.
+	Method string `yaml:"method"`
+	// Status is what a probe expects; 0 = any from 200 to 299.
+	Status int `yaml:"status"`
+	// Body is a text that the answer to a probe must hold; "" = any answer.
+	Body string `yaml:"body"`
+	// Values are a report's: the name that plans use, and where the value stands, as a JSON pointer such as /total/0/bytes.
+	Values map[string]string `yaml:"values"`
 }
 
 // Load reads a file and the environment; path "" means no file. Unknown keys
