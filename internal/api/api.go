@@ -27,7 +27,9 @@ import (
 	"serin/internal/plan"
 	"serin/internal/rollout"
 	"serin/internal/store"
+	"serin/internal/symbolicate"
 	"serin/internal/telemetry"
+	"serin/internal/upkeep"
 )
 
 // Prefix is where the API lives.
@@ -42,7 +44,6 @@ type Store interface {
 	store.Audit
 	store.Plans
 	Events(ctx context.Context, issue string, limit int) ([]telemetry.Event, error)
-	Tokens(ctx context.Context) ([]store.Token, error)
 	Person(ctx context.Context, name string) (store.Person, error)
 	People(ctx context.Context) ([]store.Person, error)
 }
@@ -50,11 +51,13 @@ type Store interface {
 // Evidence takes in what people and pipelines report by hand.
 type Evidence interface {
 	Accept(ctx context.Context, events []telemetry.Event) error
-	Push(ctx context.Context, key, value string) error
-	ConfirmOpen(ctx context.Context, source string) error
+	Push(ctx context.Context, project, key, value string) error
+	ConfirmOpen(ctx context.Context, project, source string) error
 	Counters() map[string]int64
-	// Trace tells what is remembered of a user of a flag.
-	Trace(flagKey, user string) evidence.Trace
+	// Trace tells what is remembered of a user of a project's flag.
+	Trace(project, flagKey, user string) evidence.Trace
+	// ForgetUser removes one user's data and writes a, by the user's digest.
+	ForgetUser(ctx context.Context, project, user string, a store.AuditEntry) (store.Forgotten, error)
 }
 
 // Flags evaluates flags for "why does this user get this".
@@ -70,6 +73,9 @@ type Options struct {
 	Controller *controller.Controller
 	Store      Store
 	Evidence   Evidence
+	Issues     Issues
+	SourceMaps SourceMaps
+	Sources    Sources // what is asked for measurements; nil = nothing
 	Flags      Flags
 	Auth       *auth.Auth
 	Sessions   Sessions
@@ -77,6 +83,10 @@ type Options struct {
 	Now        func() time.Time
 	Logger     *slog.Logger
 	Version    string
+	// Storage measures the store; nil = not available.
+	Storage func(ctx context.Context) (upkeep.Report, error)
+	// Scrub is what is removed from texts that people record; zero = what always is.
+	Scrub telemetry.ScrubOptions
 	// Beat is how often the stream says that it lives, in real time; 0 = 5 s.
 	Beat time.Duration
 }
@@ -107,14 +117,22 @@ func New(o Options) http.Handler {
 	s.closingReports(api)
 	s.explain(api)
 	s.doctor(api)
+	s.channels(api)
+	s.sources(api)
 	s.plans(api)
 	s.simulate(api)
+	s.baselines(api)
 	s.flags(api)
 	s.staleFlags(api)
 	s.reports(api)
+	s.issues(api)
+	s.sourceMaps(api)
 	s.access(api)
+	s.projects(api)
 	s.people(api)
 	s.env(api)
+	s.storage(api)
+	s.subjects(api)
 	s.describeStream(api)
 	mux.HandleFunc("GET "+Prefix+"/stream", s.stream)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -153,23 +171,13 @@ func op(method, path, id string, scope auth.Scope, summary string) huma.Operatio
 		Metadata: map[string]any{scopeKey: scope}, Security: []map[string][]string{{"bearer": {}}}}
 }
 
-// serverKey is the operation metadata of what belongs to the server, not to a project.
+// serverKey is the operation metadata of what is open to people of any project.
 const serverKey = "server"
 
 // ofServer marks an operation that is open to people of any project.
 func ofServer(o huma.Operation) huma.Operation {
 	o.Metadata[serverKey] = true
 	return o
-}
-
-// member is principal for what belongs to the project: somebody who is
-// limited to other projects finds nothing.
-func (s *server) member(r *http.Request, scope auth.Scope) (auth.Principal, *refusal) {
-	p, no := s.principal(r, scope)
-	if no == nil && !p.InProject(project) {
-		no = &refusal{status: http.StatusNotFound, why: fmt.Sprintf("there is nothing of project %s here for %s", project, p.Name)}
-	}
-	return p, no
 }
 
 // raw marks an operation whose body is a file that its own parser checks.
@@ -188,11 +196,10 @@ func (s *server) authorize(api huma.API) func(huma.Context, func(huma.Context)) 
 			return
 		}
 		r, _ := humago.Unwrap(ctx)
-		find := s.member
-		if of, _ := ctx.Operation().Metadata[serverKey].(bool); of {
-			find = s.principal
+		p, no := s.principal(r, scope)
+		if no == nil {
+			no = s.admit(ctx, p)
 		}
-		p, no := find(r, scope)
 		if no != nil {
 			no.headers(ctx.SetHeader)
 			_ = huma.WriteErr(api, ctx, no.status, no.why)
@@ -328,7 +335,7 @@ func (s *server) fail(err error) error {
 		return huma.NewError(http.StatusConflict, err.Error()+": read it again and repeat the change on what is there now")
 	case errors.Is(err, store.ErrFull):
 		return huma.NewError(http.StatusInsufficientStorage, "the disk of the data directory is full: nothing was changed; make room and try again")
-	case errors.Is(err, auth.ErrInvalid), errors.Is(err, evidence.ErrName):
+	case errors.Is(err, auth.ErrInvalid), errors.Is(err, evidence.ErrName), errors.Is(err, evidence.ErrStatus), errors.Is(err, symbolicate.ErrUpload):
 		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, auth.ErrForbidden):
 		return huma.NewError(http.StatusForbidden, err.Error())

@@ -29,54 +29,85 @@ const (
 // earlier than this counts in charts only (telemetry.Event.Late).
 const allowedSkew = 10 * time.Minute
 
-// doctorStep is one thing that must hold between a user's app and a verdict.
-type doctorStep struct {
+// DoctorStep is one thing that must hold between a user's app and a verdict.
+type DoctorStep struct {
 	Step  string `json:"step"`
 	State string `json:"state" enum:"ok,missing,wrong,not checked"`
 	What  string `json:"what" doc:"what was found"`
 	Fix   string `json:"fix,omitempty" doc:"what to do; empty where nothing is to be done"`
 }
 
-type doctorAnswer struct {
+// DoctorAnswer is what was found out about a user of a flag.
+type DoctorAnswer struct {
 	OK    bool         `json:"ok" doc:"no step is missing or wrong"`
-	Steps []doctorStep `json:"steps"`
+	Steps []DoctorStep `json:"steps"`
 }
 
 // diagnosis gathers the steps about one user of one flag.
 type diagnosis struct {
 	flag, user string
 	now        time.Time
-	steps      []doctorStep
+	steps      []DoctorStep
 }
 
 func (d *diagnosis) add(step, state, what, fix string) {
-	d.steps = append(d.steps, doctorStep{step, state, what, fix})
+	d.steps = append(d.steps, DoctorStep{step, state, what, fix})
+}
+
+// DoctorAsk is whom a diagnosis follows, and with what. Flag and User are required.
+type DoctorAsk struct {
+	Flag   string         `json:"flag" minLength:"1"`
+	User   string         `json:"user" minLength:"1" doc:"targeting key and user id of the telemetry"`
+	With   map[string]any `json:"with,omitempty" doc:"attributes of the evaluation context"`
+	Key    string         `json:"key,omitempty" doc:"flag key of the app, to check it too"`
+	Origin string         `json:"origin,omitempty" doc:"origin of the page, to check the key's list"`
+}
+
+// Doctor follows a user from the flag to the rules. All fields but Project are required.
+type Doctor struct {
+	Flags    Flags
+	Auth     *auth.Auth
+	Evidence interface {
+		Trace(project, flagKey, user string) evidence.Trace
+	}
+	Now func() time.Time
+	// Sees says whose flags and telemetry may be told of; others do not exist.
+	Sees func(project string) bool
+	// Project is whose telemetry is looked at where there is no such flag; "" = the first.
+	Project string
+}
+
+// Diagnose follows one user of one flag and says at each step what was found
+// and what is missing. It records nothing.
+func (p Doctor) Diagnose(ctx context.Context, ask DoctorAsk) (DoctorAnswer, error) {
+	d := &diagnosis{flag: ask.Flag, user: ask.User, now: p.Now()}
+	rules, project := p.Flags.Current(), flag.ProjectOf(p.Project)
+	if at, ok := rules.Place(ask.Flag); ok && p.Sees(at.Project) {
+		project = at.Project
+	} else {
+		rules = nil
+	}
+	exists := d.evaluation(rules, ask.With)
+	if err := p.checkKey(ctx, d, rules, exists, ask.Key, ask.Origin); err != nil {
+		return DoctorAnswer{}, err
+	}
+	var trace evidence.Trace
+	if p.Sees(project) {
+		trace = p.Evidence.Trace(project, d.flag, d.user)
+	}
+	d.fetch(trace)
+	d.event(trace)
+	d.arms(trace)
+	failed := slices.ContainsFunc(d.steps, func(x DoctorStep) bool { return x.State == stepMissing || x.State == stepWrong })
+	return DoctorAnswer{!failed, d.steps}, nil
 }
 
 func (s *server) doctor(api huma.API) {
-	huma.Register(api, op(http.MethodPost, "/doctor", "doctor", read,
-		"Follow one user from the flag to the rules, and say what is missing; records nothing"),
-		func(ctx context.Context, in *struct {
-			Body struct {
-				Flag   string         `json:"flag" minLength:"1"`
-				User   string         `json:"user" minLength:"1" doc:"targeting key and user id of the telemetry"`
-				With   map[string]any `json:"with,omitempty" doc:"attributes of the evaluation context"`
-				Key    string         `json:"key,omitempty" doc:"flag key of the app, to check it too"`
-				Origin string         `json:"origin,omitempty" doc:"origin of the page, to check the key's list"`
-			}
-		}) (*body[doctorAnswer], error) {
-			d := &diagnosis{flag: in.Body.Flag, user: in.Body.User, now: s.Now()}
-			rules := s.Flags.Current()
-			exists := d.evaluation(rules, in.Body.With)
-			if err := s.checkKey(ctx, d, rules, exists, in.Body.Key, in.Body.Origin); err != nil {
-				return nil, s.fail(err)
-			}
-			trace := s.Evidence.Trace(d.flag, d.user)
-			d.fetch(trace)
-			d.event(trace)
-			d.arms(trace)
-			failed := slices.ContainsFunc(d.steps, func(x doctorStep) bool { return x.State == stepMissing || x.State == stepWrong })
-			return ok(doctorAnswer{!failed, d.steps}), nil
+	huma.Register(api, inProjects(op(http.MethodPost, "/doctor", "doctor", read,
+		"Follow one user from the flag to the rules, and say what is missing; records nothing")),
+		func(ctx context.Context, in *struct{ Body DoctorAsk }) (*body[DoctorAnswer], error) {
+			out, err := Doctor{Flags: s.Flags, Auth: s.Auth, Evidence: s.Evidence, Now: s.Now, Sees: who(ctx).InProject, Project: who(ctx).Home()}.Diagnose(ctx, in.Body)
+			return ok(out), s.fail(err)
 		})
 }
 
@@ -101,7 +132,7 @@ func (d *diagnosis) evaluation(rules *flag.Ruleset, with map[string]any) bool {
 }
 
 // checkKey checks the app's key at the flag door, and who may see the flag.
-func (s *server) checkKey(ctx context.Context, d *diagnosis, rules *flag.Ruleset, exists bool, key, origin string) error {
+func (p Doctor) checkKey(ctx context.Context, d *diagnosis, rules *flag.Ruleset, exists bool, key, origin string) error {
 	const step = "key"
 	if key == "" {
 		what := "no key was given; server keys may read the flag, keys of pages may not"
@@ -111,7 +142,7 @@ func (s *server) checkKey(ctx context.Context, d *diagnosis, rules *flag.Ruleset
 		d.add(step, stepSkipped, what, "give the app's flag key with --key, and the page's origin with --origin")
 		return nil
 	}
-	found, err := s.Auth.FlagKey(ctx, key, origin)
+	found, err := p.Auth.FlagKey(ctx, key, origin)
 	switch {
 	case errors.Is(err, auth.ErrForbiddenOrigin):
 		d.add(step, stepWrong, fmt.Sprintf("the key may not be used by pages of %s", origin), "make one that may: serin token create NAME --kind flags --origin "+origin)

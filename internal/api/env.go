@@ -16,12 +16,13 @@ type buildAnswer struct {
 }
 
 func (s *server) env(api huma.API) {
-	huma.Register(api, op(http.MethodGet, "/flags/env", "get-flags-env", read, "Flags as build-time variables hold them"),
+	huma.Register(api, inProjects(op(http.MethodGet, "/flags/env", "get-flags-env", read, "Flags as build-time variables hold them")),
 		func(ctx context.Context, in *struct {
+			InProject
 			Name string `query:"name" doc:"only this variable, such as NEXT_PUBLIC_FEATURE_FLAGS"`
 		}) (*body[[]buildAnswer], error) {
 			var out []buildAnswer
-			for _, v := range s.Controller.BuildVariables(ctx) {
+			for _, v := range s.Controller.BuildVariables(func(project string) bool { return in.sees(who(ctx), project) }) {
 				if in.Name == "" || in.Name == v.Name {
 					out = append(out, buildAnswer{v, v.Object()})
 				}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,6 +17,7 @@ import (
 // flagView is a flag as the API shows it.
 type flagView struct {
 	Key        string          `json:"key"`
+	Project    string          `json:"project"`
 	Definition json.RawMessage `json:"definition" doc:"in flagd's JSON format"`
 	Revision   int64           `json:"revision"`
 	Owner      string          `json:"owner,omitempty" doc:"rollout that owns the split"`
@@ -25,7 +27,7 @@ type flagView struct {
 
 func viewFlag(r store.FlagRecord) (flagView, error) {
 	def, err := json.Marshal(r.Definition)
-	return flagView{Key: r.Definition.Key, Definition: def, Revision: r.Revision, Owner: r.Owner, UpdatedAt: r.UpdatedAt, UpdatedBy: r.UpdatedBy}, err
+	return flagView{Key: r.Definition.Key, Project: flag.ProjectOf(r.Place.Project), Definition: def, Revision: r.Revision, Owner: r.Owner, UpdatedAt: r.UpdatedAt, UpdatedBy: r.UpdatedBy}, err
 }
 
 func viewFlags(records []store.FlagRecord) ([]flagView, error) {
@@ -54,12 +56,13 @@ type evaluateAnswer struct {
 }
 
 func (s *server) flags(api huma.API) {
-	huma.Register(api, op(http.MethodGet, "/flags", "list-flags", read, "All flags"),
-		func(ctx context.Context, _ *struct{}) (*body[[]flagView], error) {
+	huma.Register(api, inProjects(op(http.MethodGet, "/flags", "list-flags", read, "All flags")),
+		func(ctx context.Context, in *InProject) (*body[[]flagView], error) {
 			records, _, err := s.Controller.Flags().List(ctx)
 			if err != nil {
 				return nil, s.fail(err)
 			}
+			records = slices.DeleteFunc(records, func(r store.FlagRecord) bool { return !in.sees(who(ctx), r.Place.Project) })
 			views, err := viewFlags(records)
 			return ok(views), s.fail(err)
 		})
@@ -84,6 +87,7 @@ func (s *server) flags(api huma.API) {
 	huma.Register(api, raw(op(http.MethodPut, "/flags/{key}", "put-flag", operate, "Write a flag; switching off one that a rollout owns rolls that rollout back")),
 		func(ctx context.Context, in *struct {
 			FlagKey
+			ForProject
 			Revision int64  `query:"revision" default:"-1" minimum:"-1" doc:"revision last seen; 0 = must be new, -1 = any"`
 			Reason   string `query:"reason"`
 			RawBody  []byte `contentType:"application/json" doc:"the flag in flagd's JSON format"`
@@ -92,7 +96,11 @@ func (s *server) flags(api huma.API) {
 			if err != nil {
 				return nil, huma.NewError(http.StatusUnprocessableEntity, "the flag is not in flagd's format: "+err.Error())
 			}
-			rev, err := s.Controller.PutFlag(ctx, d, in.Revision, actor(who(ctx), ""), via(ctx), in.Reason)
+			by := actor(who(ctx), "")
+			if by.Project, err = s.homeOfFlag(ctx, in.Project, in.Key); err != nil {
+				return nil, err
+			}
+			rev, err := s.Controller.PutFlag(ctx, d, in.Revision, by, via(ctx), in.Reason)
 			return ok(map[string]int64{"revision": rev}), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodDelete, "/flags/{key}", "delete-flag", operate, "Delete a flag that no rollout owns"),

@@ -29,7 +29,7 @@ func personOf(p store.Person) personAnswer {
 
 // people registers who may sign in, and their sessions.
 func (s *server) people(api huma.API) {
-	huma.Register(api, ofServer(op(http.MethodGet, "/people", "list-people", admin, "Who may sign in")),
+	huma.Register(api, op(http.MethodGet, "/people", "list-people", admin, "Who may sign in"),
 		func(ctx context.Context, _ *struct{}) (*body[[]personAnswer], error) {
 			all, err := s.Store.People(ctx)
 			var out []personAnswer
@@ -38,7 +38,7 @@ func (s *server) people(api huma.API) {
 			}
 			return list(out), s.fail(err)
 		})
-	huma.Register(api, ofServer(op(http.MethodPut, "/people/{name}", "put-person", admin, "Create or change a person; works at once, also for open sessions")),
+	huma.Register(api, op(http.MethodPut, "/people/{name}", "put-person", admin, "Create or change a person; works at once, also for open sessions"),
 		func(ctx context.Context, in *struct {
 			Name string `path:"name"`
 			Body struct {
@@ -57,14 +57,14 @@ func (s *server) people(api huma.API) {
 			now, err := s.Store.Person(ctx, in.Name)
 			return ok(personOf(now)), s.fail(err)
 		})
-	huma.Register(api, ofServer(op(http.MethodDelete, "/people/{name}", "delete-person", admin, "Remove a person, their sessions and tokens")),
+	huma.Register(api, op(http.MethodDelete, "/people/{name}", "delete-person", admin, "Remove a person, their sessions and tokens"),
 		func(ctx context.Context, in *struct {
 			Name   string `path:"name"`
 			Reason string `query:"reason" maxLength:"1000" doc:"why, for the audit log"`
 		}) (*struct{}, error) {
 			return nil, s.fail(s.Auth.DeletePerson(ctx, who(ctx), in.Name, in.Reason))
 		})
-	huma.Register(api, ofServer(op(http.MethodPost, "/people/{name}/password", "set-password", admin, "Set a person's password; ends their sessions")),
+	huma.Register(api, op(http.MethodPost, "/people/{name}/password", "set-password", admin, "Set a person's password; ends their sessions"),
 		func(ctx context.Context, in *struct {
 			Name string `path:"name"`
 			Body struct {
@@ -82,7 +82,7 @@ func (s *server) openSessions(api huma.API) {
 			Person string `query:"person" doc:"left out: everybody for an admin, else oneself"`
 		}) (*body[[]auth.OpenSession], error) {
 			p, person := who(ctx), in.Person
-			if person == "" && !p.Can(admin) {
+			if person == "" && !(p.Can(admin) && p.WholeServer()) {
 				if person = p.Person; person == "" {
 					return list[auth.OpenSession](nil), nil // a machine has none
 				}

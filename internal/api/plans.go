@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -18,6 +19,7 @@ type PlanName struct {
 }
 
 type planFile struct {
+	ForProject
 	RawBody []byte `contentType:"application/yaml" doc:"the plan file"`
 }
 
@@ -29,27 +31,40 @@ type shownPlan struct {
 
 // plans registers what may be asked of plan files.
 func (s *server) plans(api huma.API) {
-	huma.Register(api, raw(op(http.MethodPost, "/plans/lint", "lint-plan", read, "Check a plan file with what this server knows")),
+	huma.Register(api, raw(inProjects(op(http.MethodPost, "/plans/lint", "lint-plan", read, "Check a plan file with what this server knows"))),
 		func(ctx context.Context, in *planFile) (*body[controller.PlanCheck], error) {
-			check, err := s.Controller.CheckPlan(ctx, bytes.Clone(in.RawBody))
+			source := bytes.Clone(in.RawBody)
+			project, err := s.homeOfPlan(ctx, in.Project, source)
+			if err != nil {
+				return nil, err
+			}
+			check, err := s.Controller.CheckPlan(ctx, project, source)
 			return ok(check), s.fail(err)
 		})
-	huma.Register(api, raw(op(http.MethodPost, "/plans/show", "show-plan", read, "A plan file with every default filled in")),
-		func(_ context.Context, in *planFile) (*body[shownPlan], error) {
+	huma.Register(api, raw(ofServer(op(http.MethodPost, "/plans/show", "show-plan", read, "A plan file with every default filled in"))),
+		func(_ context.Context, in *struct {
+			RawBody []byte `contentType:"application/yaml" doc:"the plan file"`
+		}) (*body[shownPlan], error) {
 			p, err := plan.Parse(bytes.Clone(in.RawBody))
 			if err != nil {
 				return nil, s.fail(err)
 			}
 			return ok(shownPlan{p.Name, string(plan.Show(p))}), nil
 		})
-	huma.Register(api, op(http.MethodGet, "/plans", "list-plans", read, "Every stored plan: its latest version, what lint says, its rollouts"),
-		func(ctx context.Context, _ *struct{}) (*body[[]controller.PlanSummary], error) {
+	huma.Register(api, inProjects(op(http.MethodGet, "/plans", "list-plans", read, "Every stored plan: its latest version, what lint says, its rollouts")),
+		func(ctx context.Context, in *InProject) (*body[[]controller.PlanSummary], error) {
 			v, err := s.Controller.Plans(ctx)
+			v = slices.DeleteFunc(v, func(v controller.PlanSummary) bool { return !in.sees(who(ctx), v.Project) })
 			return list(v), s.fail(err)
 		})
-	huma.Register(api, raw(op(http.MethodPost, "/plans", "put-plan", operate, "Store a version of a plan; nothing is started")),
+	huma.Register(api, raw(inProjects(op(http.MethodPost, "/plans", "put-plan", operate, "Store a version of a plan; nothing is started"))),
 		func(ctx context.Context, in *planFile) (*body[controller.PlanStored], error) {
-			v, err := s.Controller.PutPlan(ctx, bytes.Clone(in.RawBody), who(ctx).Name, via(ctx))
+			source := bytes.Clone(in.RawBody)
+			project, err := s.homeOfPlan(ctx, in.Project, source)
+			if err != nil {
+				return nil, err
+			}
+			v, err := s.Controller.PutPlan(ctx, project, source, who(ctx).Name, via(ctx))
 			return ok(v), s.fail(err)
 		})
 	s.planVersions(api)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,7 +19,9 @@ import (
 	"serin/internal/controller"
 	"serin/internal/evidence"
 	"serin/internal/hub"
+	"serin/internal/store"
 	"serin/internal/store/memory"
+	"serin/internal/symbolicate"
 	"serin/internal/telemetry"
 )
 
@@ -83,6 +86,35 @@ func (w watcher) Series(string, string, time.Time, time.Time, int) ([]controller
 	return []controller.Point{{T: time.Unix(60, 0), Canary: &v}}, nil
 }
 
+// desk decides about issues, as the server's does, without the audit log.
+type desk struct {
+	*symbolicate.Symbolicator
+	engine *evidence.Engine
+}
+
+func (d desk) Triage(ctx context.Context, _ auth.Principal, id, _ string, c evidence.IssueChange) error {
+	return d.engine.TriageIssue(ctx, id, c)
+}
+
+// maps keeps source maps, as the server does.
+type maps struct {
+	*symbolicate.Symbolicator
+	store store.Artifacts
+	now   clock.Clock
+}
+
+func (m maps) Upload(ctx context.Context, project, release string, files []symbolicate.File, a store.AuditEntry) ([]store.Artifact, error) {
+	return m.Symbolicator.Upload(ctx, project, release, files, m.now.Now(), a)
+}
+
+func (m maps) List(ctx context.Context, project, release string) ([]store.Artifact, error) {
+	return m.store.Artifacts(ctx, project, release)
+}
+
+func (m maps) Delete(ctx context.Context, project, release string, a store.AuditEntry) (int64, error) {
+	return m.store.DeleteArtifacts(ctx, project, release, a)
+}
+
 // Principal says who a page is signed in as.
 func (r *rig) Principal(req *http.Request) (auth.Principal, bool) {
 	c, err := req.Cookie("session")
@@ -107,7 +139,8 @@ func newRigAt(t *testing.T, now clock.Clock) *rig {
 	go func() { ended <- r.engine.Run(ctx) }()
 	go func() { ended <- control.Run(ctx) }()
 	r.people = auth.New(auth.Options{Store: r.store})
-	r.http = httptest.NewServer(api.New(api.Options{
+	stacks := symbolicate.New(r.store, slog.New(slog.DiscardHandler))
+	r.http = httptest.NewServer(api.New(api.Options{Issues: desk{stacks, r.engine}, SourceMaps: maps{stacks, r.store, now},
 		Controller: control, Store: r.store, Evidence: recorder{r.engine, r}, Flags: flags, Auth: r.people, Sessions: r, Feed: r.feed,
 		Now: time.Now, Version: "dev", Beat: 5 * time.Millisecond,
 	}))

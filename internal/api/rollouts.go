@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -23,6 +24,7 @@ type RolloutID struct {
 }
 
 type createRollout struct {
+	ForProject
 	RawBody []byte `contentType:"application/yaml" doc:"the plan file"`
 }
 
@@ -72,14 +74,20 @@ var verbs = []struct {
 }
 
 func (s *server) rollouts(api huma.API) {
-	huma.Register(api, op(http.MethodGet, "/rollouts", "list-rollouts", read, "All rollouts, those that need somebody first"),
-		func(ctx context.Context, _ *struct{}) (*body[[]controller.View], error) {
+	huma.Register(api, inProjects(op(http.MethodGet, "/rollouts", "list-rollouts", read, "All rollouts, those that need somebody first")),
+		func(ctx context.Context, in *InProject) (*body[[]controller.View], error) {
 			v, err := s.Controller.Views(ctx)
+			v = slices.DeleteFunc(v, func(v controller.View) bool { return !in.sees(who(ctx), v.Project) })
 			return list(v), s.fail(err)
 		})
-	huma.Register(api, raw(op(http.MethodPost, "/rollouts", "create-rollout", operate, "Create the next rollout of a plan")),
+	huma.Register(api, raw(inProjects(op(http.MethodPost, "/rollouts", "create-rollout", operate, "Create the next rollout of a plan"))),
 		func(ctx context.Context, in *createRollout) (*body[controller.Result], error) {
-			r, err := s.Controller.Create(ctx, bytes.Clone(in.RawBody), who(ctx).Name, via(ctx))
+			source := bytes.Clone(in.RawBody)
+			project, err := s.homeOfPlan(ctx, in.Project, source)
+			if err != nil {
+				return nil, err
+			}
+			r, err := s.Controller.Create(ctx, project, source, who(ctx).Name, via(ctx))
 			return ok(r), s.fail(err)
 		})
 	huma.Register(api, op(http.MethodGet, "/rollouts/{id}", "get-rollout", read, "One rollout"),

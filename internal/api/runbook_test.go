@@ -25,6 +25,18 @@ func TestRunbook(t *testing.T) {
 	r.refused(auth.Read, 404, "not found", http.MethodGet, "/rollouts/nothing/calendar", nil)
 }
 
+func TestEmergency(t *testing.T) {
+	r := started(t)
+	got := decode[controller.Emergency](t, r.as(auth.Read, 200, http.MethodGet, "/rollouts/checkout/emergency", nil))
+	if got.Rollout != "checkout-1" || got.Flag != "newCheckout" || got.Standing != "running at 10%, stage canary" || len(got.Call) == 0 || len(got.Clients) != 3 || len(got.Steps) != 8 || got.At.IsZero() {
+		t.Errorf("emergency runbook: %+v", got)
+	}
+	if !strings.HasPrefix(got.Text, "# serin is down: checkout\n") {
+		t.Errorf("text: %s", got.Text)
+	}
+	r.refused(auth.Read, 404, "not found", http.MethodGet, "/rollouts/nothing/emergency", nil)
+}
+
 func TestCalendar(t *testing.T) {
 	r := started(t)
 	got := decode[controller.Calendar](t, r.as(auth.Read, 200, http.MethodGet, "/rollouts/checkout/calendar", nil))

@@ -32,7 +32,7 @@ type simulation struct {
 
 // simulate registers the simulation of plans.
 func (s *server) simulate(api huma.API) {
-	o := op(http.MethodPost, "/plans/simulate", "simulate-plan", read, "Play a plan on made-up traffic: how often a healthy feature is rolled back or gets stuck")
+	o := ofServer(op(http.MethodPost, "/plans/simulate", "simulate-plan", read, "Play a plan on made-up traffic: how often a healthy feature is rolled back or gets stuck"))
 	huma.Register(api, o, func(ctx context.Context, in *simulation) (*body[simulate.Result], error) {
 		p, err := plan.Parse([]byte(in.Body.Plan))
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,8 +15,9 @@ import (
 
 // staleFlags is the report of flags that are no longer good for anything.
 func (s *server) staleFlags(api huma.API) {
-	huma.Register(api, op(http.MethodGet, "/flags/stale", "list-stale-flags", read, "What every flag is still good for: those that can go first"),
+	huma.Register(api, inProjects(op(http.MethodGet, "/flags/stale", "list-stale-flags", read, "What every flag is still good for: those that can go first; keys that are no flag only for tokens of every project")),
 		func(ctx context.Context, in *struct {
+			InProject
 			After string `query:"after" default:"30d" doc:"how long a flag may be constant, or asked for by nobody, before it is stale"`
 		}) (*body[[]controller.FlagReport], error) {
 			after, err := staleAfter(in.After)
@@ -26,6 +28,14 @@ func (s *server) staleFlags(api huma.API) {
 			if err != nil {
 				return nil, s.fail(err)
 			}
+			// A key that is no flag is of no project.
+			p := who(ctx)
+			reports = slices.DeleteFunc(reports, func(f controller.FlagReport) bool {
+				if f.Project == "" {
+					return !p.WholeServer() || in.Project != ""
+				}
+				return !in.sees(p, f.Project)
+			})
 			return list(reports), nil
 		})
 }

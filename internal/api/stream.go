@@ -1,12 +1,16 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"serin/internal/auth"
+	"serin/internal/hub"
 )
 
 // beatEvery is how often the stream says that it lives.
@@ -16,7 +20,8 @@ const beatEvery = 5 * time.Second
 // is the global sequence number, so that Last-Event-ID resumes; a gap too old
 // is answered by the event "reload".
 func (s *server) stream(w http.ResponseWriter, r *http.Request) {
-	if _, no := s.member(r, read); no != nil {
+	p, no := s.principal(r, read)
+	if no != nil {
 		no.headers(w.Header().Set)
 		problem(w, no.status, no.why)
 		return
@@ -44,12 +49,15 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			if _, no := s.member(r, read); no != nil {
+			if p, no = s.principal(r, read); no != nil {
 				return // revoked or expired meanwhile
 			}
 			s.beat(w)
 		case _, open := <-sub.Ready():
 			for _, f := range sub.Take() {
+				if !s.told(p, f) {
+					continue
+				}
 				fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", f.Seq, f.Event, f.Data)
 			}
 			if !open { // the server stops
@@ -58,6 +66,23 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+}
+
+// told reports whether a fact is p's to know: those that are about a rollout
+// go to people of its project, the others only say that something changed.
+func (s *server) told(p auth.Principal, f hub.Fact) bool {
+	if p.WholeServer() {
+		return true
+	}
+	var about struct{ ID string }
+	if json.Unmarshal(f.Data, &about) != nil {
+		return false
+	}
+	if about.ID == "" {
+		return true
+	}
+	project, err := s.Controller.RolloutProject(about.ID)
+	return err == nil && p.InProject(project)
 }
 
 // beat says that the stream lives, and the server's time.

@@ -110,6 +110,7 @@ type Auth struct {
 	hasher  hasher
 	guesses lockout // of a person's password from one network
 	floods  lockout // of a person's password from everywhere
+	uses    uses    // of tokens and keys
 }
 
 // defaultSessionTTL is how long a person stays signed in.
@@ -217,11 +218,14 @@ func (a *Auth) Token(ctx context.Context, bearer string) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	p := Principal{ID: t.ID, Name: t.Name, Kind: kindToken, Scopes: t.Scopes, Role: t.Role, Person: t.Person}
+	p := Principal{ID: t.ID, Name: t.Name, Kind: kindToken, Scopes: t.Scopes, Role: t.Role, Person: t.Person, Projects: t.Projects}
 	if p.Person != "" {
 		p.Name = p.Person
-		return a.asPerson(ctx, p)
+		if p, err = a.asPerson(ctx, p); err != nil {
+			return Principal{}, err
+		}
 	}
+	a.used(ctx, t)
 	return p, nil
 }
 
@@ -238,7 +242,11 @@ func (a *Auth) asPerson(ctx context.Context, p Principal) (Principal, error) {
 	case account.Disabled:
 		return Principal{}, ErrUnauthenticated
 	}
-	p.Projects, p.Handles = account.Projects, append([]string{account.Name}, account.Handles...)
+	var some bool
+	if p.Projects, some = both(p.Projects, account.Projects); !some {
+		return Principal{}, errNoProject
+	}
+	p.Handles = append([]string{account.Name}, account.Handles...)
 	if most := scopesOf(account.Role); !(Principal{Scopes: most}).Can(highest(p.Scopes)) {
 		p.Scopes = most
 	}

@@ -177,13 +177,13 @@ func TestDoorsAreApart(t *testing.T) {
 			t.Errorf("%s at the flags: %v, want %v", name, err, want)
 		}
 	}
-	if k, err := w.IngestKey(t.Context(), w.first.PublicKey, "1", ""); err != nil || k != (IngestKey{ID: "first-ingest", Publishable: true}) {
+	if k, err := w.IngestKey(t.Context(), w.first.PublicKey, "1", ""); err != nil || k != (IngestKey{ID: "first-ingest", Project: "1", Publishable: true}) {
 		t.Errorf("IngestKey = %+v, %v", k, err)
 	}
 	if k, err := w.IngestKey(t.Context(), hidden, "1", ""); err != nil || k.Publishable || k.Environment != "prod" {
 		t.Errorf("hidden IngestKey = %+v, %v", k, err)
 	}
-	if k, err := w.FlagKey(t.Context(), w.first.FlagKey, ""); err != nil || k != (FlagKey{ID: "first-flags", Server: true}) {
+	if k, err := w.FlagKey(t.Context(), w.first.FlagKey, ""); err != nil || k != (FlagKey{ID: "first-flags", Project: "1", Server: true}) {
 		t.Errorf("FlagKey = %+v, %v", k, err)
 	}
 	_, err := w.IngestKey(t.Context(), w.first.PublicKey, "2", "")
@@ -289,7 +289,7 @@ func TestScopes(t *testing.T) {
 	wantErr(t, "expired", err, ErrUnauthenticated)
 	for name, n := range map[string]NewToken{
 		"no scope": {Name: "x", Kind: KindOperator}, "scope": {Name: "x", Kind: KindOperator, Scopes: []string{"root"}},
-		"kind": {Name: "x", Kind: "god"}, "no name": {Kind: KindFlags}, "no project": {Name: "x", Kind: KindIngest},
+		"kind": {Name: "x", Kind: "god"}, "no name": {Kind: KindFlags}, "no such project": {Name: "x", Kind: KindIngest, Project: "7"},
 		"origin": {Name: "x", Kind: KindFlags, Origins: []string{"shop.example"}},
 	} {
 		_, _, err := w.CreateToken(t.Context(), w.admin(t), n)

@@ -7,14 +7,13 @@ import (
 	"net/url"
 	"time"
 
+	"serin/internal/flag"
 	"serin/internal/store"
 )
 
 const (
 	// bootstrapSetting is set once the first secrets exist.
 	bootstrapSetting = "auth.bootstrapped"
-	// firstProject is the id of the project of the first start.
-	firstProject = "1"
 	// firstPerson is who the first sign-in link is for.
 	firstPerson = "admin"
 	// signInTTL is how long the first link is valid.
@@ -55,7 +54,7 @@ func (a *Auth) Bootstrap(ctx context.Context, keep func(Credentials) error) (c C
 	if !errors.Is(err, store.ErrNotFound) {
 		return c, false, fmt.Errorf("bootstrap: %w", err)
 	}
-	c.Project = firstProject
+	c.Project = flag.FirstProject
 	by := Principal{Name: "serin"}
 	admin := []string{string(Admin)}
 	for _, step := range []struct {
@@ -63,8 +62,8 @@ func (a *Auth) Bootstrap(ctx context.Context, keep func(Credentials) error) (c C
 		token  NewToken
 	}{
 		{&c.AdminToken, NewToken{ID: "first-admin", Name: "admin", Kind: KindOperator, Scopes: admin}},
-		{&c.PublicKey, NewToken{ID: "first-ingest", Name: "project 1", Kind: KindIngest, Project: firstProject}},
-		{&c.FlagKey, NewToken{ID: "first-flags", Name: "server", Kind: KindFlagsServer}},
+		{&c.PublicKey, NewToken{ID: "first-ingest", Name: "project 1", Kind: KindIngest, Project: flag.FirstProject}},
+		{&c.FlagKey, NewToken{ID: "first-flags", Name: "server", Kind: KindFlagsServer, Project: flag.FirstProject}},
 		{&c.SignIn, NewToken{ID: "first-sign-in", Name: "first sign-in", Kind: KindSignIn, Scopes: admin, Person: firstPerson, TTL: signInTTL}},
 	} {
 		if *step.secret, _, err = a.create(ctx, by, step.token); err != nil {

@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strings"
 
+	"serin/internal/flag"
 	"serin/internal/store"
 )
 
 // IngestKey is a key that writes telemetry of one project.
 type IngestKey struct {
 	ID          string
+	Project     string // whose telemetry it writes
 	Environment string // overrides the events' own; "" = none
 	Publishable bool   // pages carry it: what it sends is only claimed
 	Origins     bool   // it lists allowed origins
@@ -23,7 +25,8 @@ type IngestKey struct {
 // FlagKey is a key that reads flags.
 type FlagKey struct {
 	ID          string
-	Environment string // "" = none
+	Project     string // whose flags it reads
+	Environment string // the only one that it is for; "" = all
 	Server      bool   // reads all flags; else only those meant for clients
 }
 
@@ -32,17 +35,17 @@ type keyring struct {
 	keys map[[sha256.Size]byte]store.Token
 }
 
-// IngestKey returns the ingest key of project. origin is the request's Origin
+// IngestKey returns the ingest key of project, or of any project if it is "". origin is the request's Origin
 // header, "" if it has none. Errors are ErrUnknownKey, ErrForbiddenOrigin or the store's.
 func (a *Auth) IngestKey(ctx context.Context, key, project, origin string) (IngestKey, error) {
 	t, err := a.key(ctx, key, origin, KindIngest, KindIngest)
 	if err != nil {
 		return IngestKey{}, err
 	}
-	if t.Project != project {
+	if project != "" && flag.ProjectOf(t.Project) != project {
 		return IngestKey{}, ErrUnknownKey
 	}
-	return IngestKey{ID: t.ID, Environment: t.Environment, Publishable: t.Public != "", Origins: len(t.Origins) > 0}, nil
+	return IngestKey{ID: t.ID, Project: flag.ProjectOf(t.Project), Environment: t.Environment, Publishable: t.Public != "", Origins: len(t.Origins) > 0}, nil
 }
 
 // FlagKey returns a key for reading flags; parameters and errors are those of IngestKey.
@@ -51,7 +54,7 @@ func (a *Auth) FlagKey(ctx context.Context, key, origin string) (FlagKey, error)
 	if err != nil {
 		return FlagKey{}, err
 	}
-	return FlagKey{ID: t.ID, Environment: t.Environment, Server: t.Kind == KindFlagsServer}, nil
+	return FlagKey{ID: t.ID, Project: flag.ProjectOf(t.Project), Environment: t.Environment, Server: t.Kind == KindFlagsServer}, nil
 }
 
 // key returns an unexpired key of one of two kinds that pages of origin may use.
@@ -71,6 +74,7 @@ func (a *Auth) key(ctx context.Context, key, origin, kind, orKind string) (store
 	if !allowsOrigin(t.Origins, origin) {
 		return store.Token{}, ErrForbiddenOrigin
 	}
+	a.used(ctx, t)
 	return t, nil
 }
 

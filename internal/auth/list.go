@@ -3,11 +3,12 @@ package auth
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"serin/internal/store"
 )
 
-// Tokens lists tokens and keys, for an admin. It holds no secret: only
+// Tokens lists the tokens and keys that an admin may manage: those of their projects. It holds no secret: only
 // publishable keys are in it as they are. Errors are ErrForbidden or the store's.
 func (a *Auth) Tokens(ctx context.Context, by Principal) ([]store.Token, error) {
 	if !by.Can(Admin) {
@@ -17,19 +18,19 @@ func (a *Auth) Tokens(ctx context.Context, by Principal) ([]store.Token, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read tokens: %w", err)
 	}
-	return list, nil
+	return slices.DeleteFunc(list, func(t store.Token) bool { return !by.holds(t) }), nil
 }
 
-// IngestKeys lists the publishable ingest keys that count now, for everybody
-// who may read: pages carry them.
-func (a *Auth) IngestKeys(ctx context.Context) ([]store.Token, error) {
+// IngestKeys lists the publishable ingest keys of by's projects that count
+// now, for everybody who may read: pages carry them.
+func (a *Auth) IngestKeys(ctx context.Context, by Principal) ([]store.Token, error) {
 	list, err := a.store.Tokens(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}
 	var out []store.Token
 	for _, t := range list {
-		if t.Kind == KindIngest && t.Public != "" && !expired(t.ExpiresAt, a.now()) {
+		if t.Kind == KindIngest && by.InProject(t.Project) && t.Public != "" && !expired(t.ExpiresAt, a.now()) {
 			out = append(out, t)
 		}
 	}
@@ -39,7 +40,7 @@ func (a *Auth) IngestKeys(ctx context.Context) ([]store.Token, error) {
 // People lists everybody who has an account, by name, for an admin. Errors
 // are ErrForbidden or the store's.
 func (a *Auth) People(ctx context.Context, by Principal) ([]store.Person, error) {
-	if !by.Can(Admin) {
+	if !by.manages() {
 		return nil, ErrForbidden
 	}
 	list, err := a.store.People(ctx)
@@ -52,7 +53,7 @@ func (a *Auth) People(ctx context.Context, by Principal) ([]store.Person, error)
 // Account returns a person's account: one's own, for an admin anybody's.
 // Errors are ErrForbidden, store.ErrNotFound or the store's others.
 func (a *Auth) Account(ctx context.Context, by Principal, name string) (store.Person, error) {
-	if !by.Can(Admin) && (by.Person == "" || by.Person != name) {
+	if !by.manages() && (by.Person == "" || by.Person != name) {
 		return store.Person{}, ErrForbidden
 	}
 	p, err := a.store.Person(ctx, name)
@@ -66,7 +67,7 @@ func (a *Auth) Account(ctx context.Context, by Principal, name string) (store.Pe
 // in the name of by, who must be an admin; it lives for LinkLife.
 // Errors are ErrForbidden, store.ErrNotFound or the store's others.
 func (a *Auth) SignInLink(ctx context.Context, by Principal, name string) (secret string, err error) {
-	if !by.Can(Admin) {
+	if !by.manages() {
 		return "", ErrForbidden
 	}
 	if _, err := a.store.Person(ctx, name); err != nil {

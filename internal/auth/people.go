@@ -29,6 +29,9 @@ func scopesOf(role string) []string {
 	return []string{string(scope)}
 }
 
+// manages reports whether p is an admin of the whole server: people are its.
+func (p Principal) manages() bool { return p.Can(Admin) && p.WholeServer() }
+
 // personName is how a person's name is written: as a plan writes "@name".
 var personName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
@@ -36,7 +39,7 @@ var personName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 // admin. The password and the subject of sign-in stay as they are. It works at
 // once, also for open sessions. Errors are ErrForbidden, ErrInvalid or the store's.
 func (a *Auth) PutPerson(ctx context.Context, by Principal, p store.Person) error {
-	if !by.Can(Admin) {
+	if !by.manages() {
 		return ErrForbidden
 	}
 	if err := checkPerson(p); err != nil {
@@ -108,7 +111,7 @@ func (a *Auth) keepsAnAdmin(ctx context.Context, old, next store.Person) error {
 // made for them, in the name of by, who must be an admin. What they did stays
 // in journals and audit log.
 func (a *Auth) DeletePerson(ctx context.Context, by Principal, name, reason string) error {
-	if !by.Can(Admin) {
+	if !by.manages() {
 		return ErrForbidden
 	}
 	a.people.Lock()
@@ -145,7 +148,7 @@ func (a *Auth) DeletePerson(ctx context.Context, by Principal, name, reason stri
 // or the store's.
 func (a *Auth) SetPassword(ctx context.Context, by Principal, name, old, password string) error {
 	own := by.Person == name && by.Kind == kindSession
-	if !by.Can(Admin) && !own {
+	if !by.manages() && !own {
 		return ErrForbidden
 	}
 	phc, err := a.hasher.hash(ctx, password)
@@ -190,7 +193,7 @@ func (a *Auth) endSessions(ctx context.Context, by Principal, name string) error
 // Sessions lists the open sessions of a person, newest first; "" is everybody's.
 // An admin may see all, everybody else their own.
 func (a *Auth) Sessions(ctx context.Context, by Principal, person string) ([]OpenSession, error) {
-	if !by.Can(Admin) && (person == "" || person != by.Person) {
+	if !by.manages() && (person == "" || person != by.Person) {
 		return nil, ErrForbidden
 	}
 	list, err := a.store.Sessions(ctx, person)
@@ -217,7 +220,7 @@ func (a *Auth) EndSession(ctx context.Context, by Principal, id string) error {
 	}
 	i := slices.IndexFunc(list, func(v store.Session) bool { return sessionID(v) == id })
 	own := i >= 0 && by.Person != "" && list[i].Person == by.Person
-	if i < 0 || !own && !by.Can(Admin) {
+	if i < 0 || !own && !by.manages() {
 		return fmt.Errorf("session %s: %w", id, store.ErrNotFound)
 	}
 	if err := a.store.DeleteSession(ctx, list[i].Hash); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"serin/internal/store"
@@ -13,8 +14,9 @@ import (
 type NewToken struct {
 	ID          string // "" = a random one; an existing one is replaced
 	Name        string
-	Kind        string // KindOperator, KindIngest, KindFlags, KindFlagsServer or KindSignIn
-	Project     string // of an ingest key
+	Kind        string   // KindOperator, KindIngest, KindFlags, KindFlagsServer or KindSignIn
+	Project     string   // of a key; "" = Principal.Home of who makes it
+	Projects    []string // of an operator token; empty = all of who makes it
 	Scopes      []string
 	Role        string
 	Person      string
@@ -36,11 +38,15 @@ const (
 )
 
 // CreateToken creates a token or key in the name of by, who must be an admin,
-// and returns it with its secret, which is not stored. Errors are ErrForbidden,
+// and returns it with its secret, which is not stored. Nobody makes one for
+// projects that they are not in. Errors are ErrForbidden,
 // ErrInvalid or the store's.
 func (a *Auth) CreateToken(ctx context.Context, by Principal, n NewToken) (secret string, t store.Token, err error) {
 	if !by.Can(Admin) {
 		return "", store.Token{}, ErrForbidden
+	}
+	if err := a.narrow(ctx, by, &n); err != nil {
+		return "", store.Token{}, err
 	}
 	return a.create(ctx, by, n)
 }
@@ -50,7 +56,7 @@ func (a *Auth) create(ctx context.Context, by Principal, n NewToken) (secret str
 		return "", t, err
 	}
 	now := a.now().UTC()
-	t = store.Token{ID: n.ID, Name: n.Name, Kind: n.Kind, Project: n.Project, Scopes: n.Scopes, Role: n.Role, Person: n.Person,
+	t = store.Token{ID: n.ID, Name: n.Name, Kind: n.Kind, Project: n.Project, Projects: n.Projects, Scopes: n.Scopes, Role: n.Role, Person: n.Person,
 		CreatedAt: now, Environment: n.Environment, Origins: n.Origins}
 	if t.ID == "" {
 		t.ID = randomHex(6)
@@ -116,12 +122,30 @@ func (a *Auth) RevokeToken(ctx context.Context, by Principal, id, reason string)
 	if !by.Can(Admin) {
 		return ErrForbidden
 	}
+	if err := a.mayRevoke(ctx, by, id); err != nil {
+		return err
+	}
 	e := a.entry(ctx, by, "revoke", "token "+id, nil)
 	e.Reason = reason
 	if err := a.store.DeleteToken(ctx, id, e); err != nil {
 		return fmt.Errorf("revoke token: %w", err)
 	}
 	a.forgetKeys()
+	return nil
+}
+
+// mayRevoke answers store.ErrNotFound for a token that by may not manage.
+func (a *Auth) mayRevoke(ctx context.Context, by Principal, id string) error {
+	if by.WholeServer() {
+		return nil
+	}
+	list, err := a.store.Tokens(ctx)
+	if err != nil {
+		return fmt.Errorf("read tokens: %w", err)
+	}
+	if !slices.ContainsFunc(list, func(t store.Token) bool { return t.ID == id && by.holds(t) }) {
+		return fmt.Errorf("revoke token %s: %w", id, store.ErrNotFound)
+	}
 	return nil
 }
 

@@ -25,6 +25,7 @@ type client struct {
 	url, token string
 	agent      string // User-Agent; the journal calls serin's own "cli"
 	key        string // Idempotency-Key of the next calls; "" = none
+	project    string // goes with every call; "" = none
 	http       *http.Client
 }
 
@@ -32,7 +33,7 @@ type client struct {
 // SERIN_URL and SERIN_TOKEN, else in the first tokens of SERIN_DATA. --url
 // goes before all addresses.
 func (a *app) client() (*client, error) {
-	c := &client{url: a.getenv("SERIN_URL"), token: a.getenv("SERIN_TOKEN"), agent: "serin/" + version(), http: &http.Client{Timeout: callLimit}}
+	c := &client{url: a.getenv("SERIN_URL"), token: a.getenv("SERIN_TOKEN"), agent: "serin/" + version(), project: a.project, http: &http.Client{Timeout: callLimit}}
 	dir := a.data
 	if dir == "" && c.token == "" {
 		dir = a.getenv("SERIN_DATA")
@@ -101,7 +102,13 @@ func (p *problem) Error() string {
 	return text
 }
 
-// Call sends body (nil, raw bytes, or a value for JSON) and decodes the
+// formBody is a body of multipart/form-data.
+type formBody struct {
+	data        []byte
+	contentType string
+}
+
+// Call sends body (nil, raw bytes, a form, or a value for JSON) and decodes the
 // answer into out (nil, *[]byte for raw, or a value).
 func (c *client) Call(ctx context.Context, method, path string, body, out any) error {
 	var reader io.Reader
@@ -112,6 +119,8 @@ func (c *client) Call(ctx context.Context, method, path string, body, out any) e
 		reader, contentType = bytes.NewReader(b), "application/yaml"
 	case json.RawMessage:
 		reader = bytes.NewReader(b)
+	case formBody:
+		reader, contentType = bytes.NewReader(b.data), b.contentType
 	default:
 		data, err := json.Marshal(b)
 		if err != nil {
@@ -119,7 +128,7 @@ func (c *client) Call(ctx context.Context, method, path string, body, out any) e
 		}
 		reader = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.url+"/api/v1"+path, reader)
+	req, err := http.NewRequestWithContext(ctx, method, c.url+"/api/v1"+within(path, c.project), reader)
 	if err != nil {
 		return err
 	}

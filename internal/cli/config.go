@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"serin/internal/config"
+	"serin/internal/server"
 )
 
 // configCommand is about the server's configuration, not about a running server.
@@ -33,7 +34,8 @@ func (a *app) configCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Read the configuration as the server would, and say what is wrong",
 		Long: `Read the configuration file and the environment as "serin serve" would, and print what is set.
-Secrets are not printed. Certificate files are opened. Variables that begin with SERIN_ and set
+Secrets are not printed. Certificate files are opened, and the
+programs of deploy hooks looked for. Variables that begin with SERIN_ and set
 nothing are named: they are most likely misspelt.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,6 +47,12 @@ nothing are named: they are most likely misspelt.`,
 				if _, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key); err != nil {
 					return fmt.Errorf("tls: %w", err)
 				}
+			}
+			if err := server.CheckDeployHooks(cfg); err != nil {
+				return err
+			}
+			if err := server.CheckSources(cfg); err != nil {
+				return err
 			}
 			found := checkedConfig{File: cmp.Or(file, a.getenv(configVariable)), Settings: cfg.Settings(), Unknown: cfg.Unknown(os.Environ())}
 			if err := a.print(found, func(w io.Writer) { printConfig(w, found) }); err != nil {

@@ -34,6 +34,8 @@ name it in flag.env: KEY is true while any user is on new, KEY_canary while only
 
   export NEXT_PUBLIC_FEATURE_FLAGS=$(serin flag env --name NEXT_PUBLIC_FEATURE_FLAGS)
 
+The server deploys such a variable by itself where its configuration has deploy_hooks for it.
+
 --read FILE ("-" is standard input) takes such an object and says what serin knows of each key;
 with --create it makes the flags that are missing, switched as they are in the object.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -53,7 +53,7 @@ with every build. Exit status 0 also where a fact does not hold.`,
 	}
 	cmd.Flags().StringVar(&file, "plan", "", `plan file; "-" is standard input`)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "print only, send nothing")
-	return cmd
+	return a.madeIn(cmd)
 }
 
 // sendFacts pushes facts as values, under the names that plans give them.

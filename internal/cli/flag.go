@@ -28,14 +28,14 @@ type flagAnswer struct {
 
 func (a *app) flag() *cobra.Command {
 	cmd := &cobra.Command{Use: "flag", Short: "Read and write flags"}
-	cmd.AddCommand(a.flagList(), a.flagGet(), a.flagSet(), a.flagDelete(), a.flagEvaluate(), a.flagStale(), a.flagEnv())
+	cmd.AddCommand(a.flagList(), a.flagGet(), a.flagSet(), a.flagDelete(), a.flagEvaluate(), a.flagOff(), a.flagStale(), a.flagEnv())
 	return cmd
 }
 
 func flagPath(key string) string { return "/flags/" + url.PathEscape(key) }
 
 func (a *app) flagList() *cobra.Command {
-	return &cobra.Command{
+	return a.listedIn(&cobra.Command{
 		Use: "list", Short: "List flags", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var flags []flagAnswer
@@ -55,7 +55,7 @@ func (a *app) flagList() *cobra.Command {
 				_ = t.Flush()
 			})
 		},
-	}
+	})
 }
 
 func (a *app) flagGet() *cobra.Command {
@@ -133,7 +133,7 @@ func (a *app) flagSet() *cobra.Command {
 	f.BoolVar(&client, "client", false, "pages may read it")
 	f.BoolVar(&server, "server-only", false, "only server keys may read it")
 	f.Int64Var(&revision, "revision", -1, "revision last seen; 0 = must be new, -1 = any")
-	return cmd
+	return a.madeIn(cmd)
 }
 
 // setClient sets metadata.client of a definition.

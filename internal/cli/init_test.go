@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"serin/internal/cli"
 )
@@ -35,20 +37,24 @@ func runInit(t *testing.T, dir string, more ...string) (code int, written, kept 
 }
 
 func TestInitFindsTheStack(t *testing.T) {
-	next := []string{"instrumentation-client.ts", "lib/serin-client.ts", "lib/serin-server.ts", "plan.yaml"}
+	next := []string{"instrumentation-client.ts", "lib/serin-client.ts", "lib/serin-server.ts", "plan.yaml", "emergency.md"}
+	golang := []string{"serinflags/serinflags.go", "serinflags/openfeature/cache.go", "serinflags/openfeature/evaluate.go",
+		"serinflags/openfeature/provider.go", "serinflags/openfeature/stream.go", "plan.yaml", "emergency.md"}
+	java := []string{"src/main/java/serin/SerinFlags.java", "plan.yaml", "emergency.md"}
 	for _, tt := range []struct {
 		name, file, content string
 		want                []string
 	}{
 		{"Next.js", "package.json", `{"dependencies":{"next":"16.4.5","react":"19.3.1"}}`, next},
-		{"React", "package.json", `{"dependencies":{"react":"19.3.1"}}`, []string{"serin.js", "plan.yaml"}},
-		{"bundler", "package.json", `{"devDependencies":{"vite":"7.0.0"}}`, []string{"serin.js", "plan.yaml"}},
-		{"Node", "package.json", `{}`, []string{"serin.mjs", "plan.yaml"}},
-		{"Python", "requirements.txt", "flask\n", []string{"serin_flags.py", "plan.yaml"}},
-		{"Python project", "pyproject.toml", "", []string{"serin_flags.py", "plan.yaml"}},
-		{"Go", "go.mod", "module shop\n", []string{"plan.yaml"}},
-		{"Java", "pom.xml", "<project/>", []string{"plan.yaml"}},
-		{"nothing known", "README", "", []string{"plan.yaml"}},
+		{"React", "package.json", `{"dependencies":{"react":"19.3.1"}}`, []string{"serin.js", "plan.yaml", "emergency.md"}},
+		{"bundler", "package.json", `{"devDependencies":{"vite":"7.0.0"}}`, []string{"serin.js", "plan.yaml", "emergency.md"}},
+		{"Node", "package.json", `{}`, []string{"serin.mjs", "plan.yaml", "emergency.md"}},
+		{"Python", "requirements.txt", "flask\n", []string{"serin_flags.py", "plan.yaml", "emergency.md"}},
+		{"Python project", "pyproject.toml", "", []string{"serin_flags.py", "plan.yaml", "emergency.md"}},
+		{"Go", "go.mod", "module shop\n", golang},
+		{"Java", "pom.xml", "<project/>", java},
+		{"Java by Gradle", "build.gradle.kts", "", java},
+		{"nothing known", "README", "", []string{"plan.yaml", "emergency.md"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -119,7 +125,7 @@ func TestInitKeepsFiles(t *testing.T) {
 		return string(b)
 	}
 	code, written, kept := runInit(t, dir)
-	if d := cmp.Diff([][]string{{"plan.yaml"}, {"serin.mjs"}}, [][]string{written, kept}); code != 0 || d != "" || read() != "mine" {
+	if d := cmp.Diff([][]string{{"plan.yaml", "emergency.md"}, {"serin.mjs"}}, [][]string{written, kept}); code != 0 || d != "" || read() != "mine" {
 		t.Errorf("status %d, file %q\n%s", code, read(), d)
 	}
 	if code, _, kept := runInit(t, dir, "--force"); code != 0 || len(kept) != 0 || read() == "mine" {
@@ -137,5 +143,122 @@ func TestInitSaysWhatItCannotRead(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "plan.yaml")); err == nil {
 		t.Error("a plan was written all the same")
+	}
+}
+
+// TestInitDryRun: nothing is written, and what would be is said.
+func TestInitDryRun(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"package.json": `{}`, "serin.mjs": "mine"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, written, kept := runInit(t, dir, "--dry-run")
+	if d := cmp.Diff([][]string{{"plan.yaml", "emergency.md"}, {"serin.mjs"}}, [][]string{written, kept}); code != 0 || d != "" {
+		t.Errorf("status %d\n%s", code, d)
+	}
+	if _, written, _ := runInit(t, dir, "--dry-run", "--force"); len(written) != 3 {
+		t.Errorf("with --force it would write %v", written)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 {
+		t.Errorf("there are %d files, want the 2 of before: %v", len(left), err)
+	}
+	if code, _, _ := runInit(t, filepath.Join(dir, "nowhere"), "--dry-run"); code != 0 {
+		t.Errorf("status %d of a folder that is not there yet", code)
+	}
+}
+
+// TestInitMakesTheRunbookOfThePlan: the emergency runbook is of the plan that
+// is there, and a broken one has none.
+func TestInitMakesTheRunbookOfThePlan(t *testing.T) {
+	for _, tt := range []struct {
+		name, plan, want string
+		files            []string
+	}{
+		{"own", "serin: 1\nplan: mine\ntimezone: UTC\nflag: { key: myFlag }\nstages: [{ stage: full, traffic: 100%, bake: 1h }]\n", "serin flag off myFlag", []string{"emergency.md"}},
+		{"broken", "serin: 1\n", "", []string{"serin.mjs"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "plan.yaml"), []byte(tt.plan), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if tt.name == "broken" {
+				if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{}`), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			code, written, _ := runInit(t, dir)
+			if d := cmp.Diff(tt.files, written); code != 0 || d != "" {
+				t.Fatalf("status %d\n%s", code, d)
+			}
+			text, err := os.ReadFile(filepath.Join(dir, "emergency.md"))
+			if err != nil && tt.want != "" || !strings.Contains(string(text), tt.want) {
+				t.Errorf("%v\n%s", err, text)
+			}
+		})
+	}
+}
+
+// TestInitJavaCompiles compiles what init writes against the methods that the
+// libraries have.
+func TestInitJavaCompiles(t *testing.T) {
+	javac, err := exec.LookPath("javac")
+	if err != nil {
+		t.Skipf("the Java file is not compiled: %v", err)
+	}
+	api, err := txtar.ParseFile("testdata/java/api.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	args := []string{"-Xlint:all,-options", "-Werror", "--release", "11", "-d", filepath.Join(dir, "out")}
+	for _, f := range append(api.Files, txtar.File{Name: "pom.xml", Data: []byte("<project/>")}) {
+		file := filepath.Join(dir, f.Name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, f.Data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, ".java") {
+			args = append(args, file)
+		}
+	}
+	if code, _, _ := runInit(t, dir); code != 0 {
+		t.Fatalf("init ended with status %d", code)
+	}
+	args = append(args, filepath.Join(dir, "src/main/java/serin/SerinFlags.java"))
+	if out, err := exec.CommandContext(t.Context(), javac, args...).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestInitGoCompiles compiles what init writes into an app's own module, with
+// the modules that this one has anyway and without a network.
+func TestInitGoCompiles(t *testing.T) {
+	dir := t.TempDir()
+	ours, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile("../../go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := strings.Replace(string(ours), "module serin\n", "module shop.example/app // the shop\n", 1)
+	main := "package main\n\nimport (\n\t\"context\"\n\n\t\"shop.example/app/serinflags\"\n)\n\nfunc main() {\n\tend, err := serinflags.Connect()\n\tif err != nil {\n\t\tpanic(err)\n\t}\n\tdefer end()\n\t_, _ = serinflags.Enabled(context.Background(), \"newCheckout\", \"u-1\", nil)\n}\n"
+	for name, content := range map[string]string{"go.mod": theirs, "go.sum": string(sums), "main.go": main} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, _, _ := runInit(t, dir); code != 0 {
+		t.Fatalf("init ended with status %d", code)
+	}
+	build := exec.CommandContext(t.Context(), "go", "vet", "./...")
+	build.Dir = dir
+	build.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

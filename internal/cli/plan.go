@@ -63,7 +63,7 @@ who owns the flag, and what telemetry brought. --offline asks no server.`,
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "ask no server")
-	return cmd
+	return a.madeIn(cmd)
 }
 
 // checkPlan lints a plan with what the server knows, where one is named, and

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) planList() *cobra.Command {
-	return &cobra.Command{
+	return a.listedIn(&cobra.Command{
 		Use: "list", Short: "List stored plans with what lint says and their rollouts", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var plans []controller.PlanSummary
@@ -26,7 +26,7 @@ func (a *app) planList() *cobra.Command {
 			}
 			return a.print(plans, func(w io.Writer) { printPlans(w, plans) })
 		},
-	}
+	})
 }
 
 func printPlans(w io.Writer, plans []controller.PlanSummary) {
@@ -86,7 +86,7 @@ func printText(w io.Writer, text string) {
 }
 
 func (a *app) planPut() *cobra.Command {
-	return &cobra.Command{
+	return a.madeIn(&cobra.Command{
 		Use: "put PLAN", Short: "Store a version of a plan file; nothing is started", Args: cobra.ExactArgs(1),
 		Long: "Store a version of a plan file. Lint errors refuse it. Nothing is started and no rollout changes: those go by\nserin rollout create and serin rollout revise.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -111,7 +111,7 @@ func (a *app) planPut() *cobra.Command {
 				fmt.Fprintf(w, "%s version %d %s: %s\n", p.Name, p.Number, what, checkWords(p.Check))
 			})
 		},
-	}
+	})
 }
 
 func (a *app) planDiff() *cobra.Command {

@@ -17,33 +17,6 @@ import (
 	"serin/internal/store"
 )
 
-func (a *app) issues() *cobra.Command {
-	var rollout string
-	cmd := &cobra.Command{
-		Use: "issues", Short: "List groups of errors, last seen first", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var issues []store.Issue
-			if err := a.get(cmd.Context(), "/issues?"+url.Values{"rollout": {rollout}}.Encode(), &issues); err != nil {
-				return err
-			}
-			return a.print(issues, func(w io.Writer) {
-				if len(issues) == 0 {
-					fmt.Fprintln(w, "no errors were reported yet")
-					return
-				}
-				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(t, "ISSUE\tLEVEL\tEVENTS\tUSERS\tLAST SEEN (UTC)\tTITLE")
-				for _, i := range issues {
-					fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Level, i.Events, i.Users, i.LastSeen.UTC().Format(time.DateTime), oneLine(i.Title))
-				}
-				_ = t.Flush()
-			})
-		},
-	}
-	cmd.Flags().StringVar(&rollout, "rollout", "", "only issues with events of this rollout")
-	return cmd
-}
-
 // oneLine makes reported text safe for a terminal: without control characters
 // (C1 too: U+009B begins an escape sequence) and without turns of direction.
 func oneLine(s string) string {
@@ -88,7 +61,7 @@ func (a *app) record() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&user, "user", "", "the user's id")
 	cmd.Flags().StringVar(&note, "note", "", "what was told")
-	return cmd
+	return a.madeIn(cmd)
 }
 
 func (a *app) deployed() *cobra.Command {
@@ -111,11 +84,11 @@ func (a *app) deployed() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&release, "release", "", "release name")
 	cmd.Flags().StringVar(&commit, "commit", "", "commit that was deployed")
-	return cmd
+	return a.listedIn(cmd)
 }
 
 func (a *app) push() *cobra.Command {
-	return &cobra.Command{
+	return a.madeIn(&cobra.Command{
 		Use: "push NAME=VALUE...", Short: "Push values from a pipeline, such as ci=pass", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			values := map[string]string{}
@@ -135,7 +108,7 @@ func (a *app) push() *cobra.Command {
 			}
 			return a.done(map[string]any{"pushed": values}, "%s pushed", count(len(values), "value"))
 		},
-	}
+	})
 }
 
 func (a *app) audit() *cobra.Command {
@@ -162,7 +135,7 @@ func (a *app) audit() *cobra.Command {
 	cmd.Flags().StringVar(&who, "who", "", "only this person's entries, of the newest 10,000")
 	cmd.Flags().StringVar(&target, "target", "", `such as "rollout demo-1" or "flag x"`)
 	cmd.Flags().IntVar(&limit, "limit", 100, "most entries")
-	return cmd
+	return a.listedIn(cmd)
 }
 
 func (a *app) tokenCommand() *cobra.Command {
@@ -181,14 +154,17 @@ func (a *app) tokenList() *cobra.Command {
 			}
 			return a.print(tokens, func(w io.Writer) {
 				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(t, "ID\tNAME\tKIND\tSCOPES\tROLE\tEXPIRES (UTC)\tKEY")
+				fmt.Fprintln(t, "ID\tNAME\tKIND\tPROJECT\tSCOPES\tROLE\tLAST USED (UTC)\tEXPIRES (UTC)\tKEY")
 				for _, k := range tokens {
-					expires := "-"
+					expires, used := "-", "never"
+					if !k.LastUsed.IsZero() {
+						used = k.LastUsed.UTC().Format(time.DateTime)
+					}
 					if !k.ExpiresAt.IsZero() {
 						expires = k.ExpiresAt.UTC().Format(time.DateTime)
 					}
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, oneLine(k.Name), k.Kind,
-						cmp.Or(strings.Join(k.Scopes, ","), "-"), cmp.Or(k.Role, "-"), expires, cmp.Or(k.Public, "-"))
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, oneLine(k.Name), k.Kind, cmp.Or(strings.Join(k.Projects, ","), k.Project, "all"),
+						cmp.Or(strings.Join(k.Scopes, ","), "-"), cmp.Or(k.Role, "-"), used, expires, cmp.Or(k.Public, "-"))
 				}
 				_ = t.Flush()
 			})
@@ -198,8 +174,9 @@ func (a *app) tokenList() *cobra.Command {
 
 func (a *app) tokenCreate() *cobra.Command {
 	var kind, role, environment, person string
-	var scopes, origins []string
+	var scopes, origins, projects []string
 	var ttl time.Duration
+	var hidden bool // the key is one that no page carries
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create a token or key; a secret is shown once", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -211,6 +188,17 @@ func (a *app) tokenCreate() *cobra.Command {
 				"person": person, "ttl_seconds": int64(ttl.Seconds())}
 			if kind != "operator" && kind != "sign-in" {
 				delete(body, "scopes")
+			}
+			if hidden {
+				body["secret"] = true
+			}
+			switch {
+			case kind == "operator":
+				body["projects"] = projects
+			case len(projects) > 1:
+				return usageError{fmt.Errorf("a key is for one project: name one with --project")}
+			case len(projects) == 1:
+				body["project"] = projects[0]
 			}
 			var out struct {
 				store.Token
@@ -236,8 +224,10 @@ func (a *app) tokenCreate() *cobra.Command {
 	f.StringVar(&person, "person", "", "who the token or link is for")
 	f.StringVar(&role, "role", "", "plan role the bearer acts in")
 	f.StringSliceVar(&scopes, "scope", []string{"read"}, "read, operate, approve, admin; each includes those before it")
-	f.StringVar(&environment, "environment", "", "environment the key is bound to")
+	f.StringSliceVar(&projects, "project", nil, "id of the project that a key is for, or that an operator token is limited to; left out: the only one of your token, else 1 and all")
+	f.StringVar(&environment, "environment", "", "environment of a key: of what it sends, and the only one whose rollouts' flags it reads")
 	f.StringSliceVar(&origins, "origin", nil, "allowed origins of a publishable key")
+	f.BoolVar(&hidden, "secret", false, "of an ingest key: no page carries it, so that it may send gauges over OTLP and values")
 	f.DurationVar(&ttl, "ttl", 0, "how long it lives, such as 720h (0: until revoked; a sign-in link 7 days)")
 	return cmd
 }

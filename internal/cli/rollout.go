@@ -22,7 +22,7 @@ import (
 
 func (a *app) rollout() *cobra.Command {
 	cmd := &cobra.Command{Use: "rollout", Short: "Create, watch and steer rollouts"}
-	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan(), a.rolloutRunbook(), a.rolloutCalendar(), a.rolloutExplain())
+	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan(), a.rolloutRunbook(), a.rolloutEmergency(), a.rolloutCalendar(), a.rolloutExplain())
 	for _, v := range steering {
 		cmd.AddCommand(a.rolloutVerb(v))
 	}
@@ -165,7 +165,7 @@ func printResult(w io.Writer, r controller.Result) {
 func words(s rollout.Status) string { return strings.ReplaceAll(string(s), "_", " ") }
 
 func (a *app) rolloutCreate() *cobra.Command {
-	return &cobra.Command{
+	return a.madeIn(&cobra.Command{
 		Use: "create PLAN", Short: "Create the next rollout of a plan file, in preflight", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			source, err := a.readPlan(args[0])
@@ -182,11 +182,11 @@ func (a *app) rolloutCreate() *cobra.Command {
 			}
 			return a.print(res, func(w io.Writer) { printResult(w, res) })
 		},
-	}
+	})
 }
 
 func (a *app) rolloutList() *cobra.Command {
-	return &cobra.Command{
+	return a.listedIn(&cobra.Command{
 		Use: "list", Short: "List rollouts, those that need somebody first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var views []controller.View
@@ -206,7 +206,7 @@ func (a *app) rolloutList() *cobra.Command {
 				_ = t.Flush()
 			})
 		},
-	}
+	})
 }
 
 func stageName(v controller.View) string {
@@ -260,6 +260,12 @@ func printView(w io.Writer, v controller.View) {
 	}
 	if v.State.Status == rollout.Preflight && len(open) == 0 {
 		fmt.Fprintf(w, "waits for a person: serin rollout start %s\n", v.ID)
+	}
+	if d := v.Deploy; d != nil {
+		fmt.Fprintf(w, "build variable %s: %s\n", d.Variable, d.Text)
+		for _, command := range d.Commands {
+			fmt.Fprintf(w, "    %s\n", command)
+		}
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	rules := func(name string, list []judge.Verdict) {

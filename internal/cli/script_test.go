@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 //	answers URL          waits until a server answers there
 //	keep NAME [REGEXP]   keeps the last output, or the expression's first group, in an environment variable
 //	counts N TEXT        the last output has TEXT N times
+//	becomes REGEXP COMMAND...   runs a command until its output has a line like that
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -49,7 +50,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "server": waitForServer, "answers": answers, "keep": keep, "counts": counts,
+			"exits": exits, "server": waitForServer, "answers": answers, "keep": keep, "counts": counts, "becomes": becomes,
 		},
 	})
 }
@@ -117,6 +118,24 @@ func answers(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("no server answers at %s: %v", args[0], err)
+		}
+	}
+}
+
+func becomes(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: becomes REGEXP COMMAND...")
+	}
+	want := regexp.MustCompile(`(?m)` + args[0])
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); ; <-tick.C {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("no %s: %v\n%s%s", args[0], err, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 		}
 	}
 }

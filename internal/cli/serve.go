@@ -109,7 +109,6 @@ func (a *app) reloadOnHangup(ctx context.Context, s *server.Server, log *slog.Lo
 			if level, err := cfg.Log.Least(); err == nil {
 				least.Set(level)
 			}
-			log.Info("configuration read again", "taken over", server.Reloaded)
 		}
 	}()
 	return func() { signal.Stop(hangup); cancel() }

@@ -85,7 +85,7 @@ func newActiveSite(b *testing.B, n int, scoped bool) *activeSite {
 			scope = fmt.Sprintf("scope: { pages: [/page%d] }\n", i)
 		}
 		source := strings.NewReplacer("plan: rig", "plan: "+name, "flag: { key: rig }\n", "flag: { key: "+name+" }\n"+scope, "bake: 2h", "bake: 60d").Replace(rigPlan)
-		if _, err := s.c.Create(ctx, []byte(source), "lead", "api"); err != nil {
+		if _, err := s.c.Create(ctx, "", []byte(source), "lead", "api"); err != nil {
 			b.Fatal(err)
 		}
 		if _, err := s.c.Do(ctx, name, rollout.Command{Verb: rollout.Start, By: "lead", Role: "lead", May: []string{"start"}, Via: "api"}); err != nil {

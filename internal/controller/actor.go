@@ -21,6 +21,7 @@ type Actor struct {
 	// Handles are the names that plans know the person by: a role with who
 	// "@team-lead" is theirs who have the handle team-lead.
 	Handles []string
+	Project string // where something new belongs; "" = the first
 }
 
 // holds reports whether a role of the plan is the actor's.

@@ -20,7 +20,7 @@ func (w *worker) commit(ctx context.Context, before, next rollout.State, events 
 	began := time.Now()
 	p := w.planAfter(next, in.Command)
 	lowers := next.Exposure < before.Exposure
-	c := store.Commit{State: next, Expect: before.Pos, Events: events, Notices: w.notices(before, events), Audit: w.audit(events), Lowers: lowers, Input: w.keep(in)}
+	c := store.Commit{State: next, Expect: before.Pos, Events: events, Notices: w.withDeploys(w.notices(before, events), w.switched(p, next), events), Audit: w.audit(events), Lowers: lowers, Input: w.keep(in)}
 	if p != w.plan {
 		c.Plan = p.Source
 	}

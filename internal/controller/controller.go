@@ -57,17 +57,18 @@ type Evidence interface {
 	View(rollout string) (judge.Evidence, error)
 	// Series is a metric over time by assigned arm, at most points values.
 	Series(rollout, metric string, from, to time.Time, points int) ([]Point, error)
-	// Facts are what the days of telemetry before until tell lint of a plan.
-	Facts(p *plan.Plan, until time.Time) plan.ServerFacts
+	// Facts are what the days of a project's telemetry before until tell lint of a plan.
+	Facts(project string, p *plan.Plan, until time.Time) plan.ServerFacts
 	// Usage is how flags are asked for, by key, since counting began.
 	Usage() (all map[string]flag.Usage, since time.Time)
-	// Value is what was last pushed under a key, and when.
-	Value(key string) (text string, at time.Time, ok bool)
+	// Value is what was last pushed under a key for a project, and when.
+	Value(project, key string) (text string, at time.Time, ok bool)
 }
 
 // Watch tells the evidence engine where a rollout stands.
 type Watch struct {
 	Rollout string
+	Project string
 	Plan    *plan.Plan
 	Split   flag.Split
 	// Attempt counts the runs of evidence of the rollout, from 1: a restart
@@ -119,9 +120,13 @@ type Options struct {
 	Logger    *slog.Logger
 	Registry  prometheus.Registerer
 	BaseURL   string // for links in notices, "" = none
+	Site      Site   // for the commands of the emergency runbook
 	// Sources are the pulled sources that the server is set up for, such as
-	// prometheus; a plan whose guard needs another does not start.
-	Sources map[string]bool
+	// prometheus, for a project; a plan whose guard needs another does not start.
+	// nil = none.
+	Sources func(project string) map[string]bool
+	// Judges are the versions of the judge; nil = judge.Shipped.
+	Judges judge.Releases
 	// Fault, when set, is called at the named points of a commit; crash tests
 	// end the process there. Points: "before commit", "after commit",
 	// "after publish", "after send".
@@ -152,6 +157,9 @@ type Controller struct {
 func New(ctx context.Context, o Options) (*Controller, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if len(o.Judges) == 0 {
+		o.Judges = judge.Shipped()
 	}
 	if o.Fault == nil {
 		o.Fault = func(string) {}

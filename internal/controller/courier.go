@@ -28,6 +28,9 @@ const (
 	horizon = 100 * 365 * 24 * time.Hour
 )
 
+// dashboardAddress is the address of notices that are told by being stored.
+const dashboardAddress = "dashboard"
+
 // Courier delivers the outbox: at least once to the service, with the
 // notice's id as its deduplication key, in order within a channel. A slow
 // channel does not delay another.
@@ -39,14 +42,18 @@ type Courier struct {
 	fault   func(string)
 	wakeup  chan struct{}
 	settled chan string // channels whose round is over
+	turns   turns       // one delivery at a time to a channel: rounds and tests
+	tests   testLimit
 
-	mu        sync.Mutex // guards notifiers
+	mu        sync.Mutex // guards notifiers and runners
 	notifiers map[string]notify.Notifier
+	runners   map[string]notify.Runner // by whole address
 }
 
 func newCourier(o Options, m *metrics) *Courier {
 	return &Courier{store: o.Store, clock: o.Clock, log: o.Logger, metrics: m, fault: o.Fault,
-		wakeup: make(chan struct{}, 1), settled: make(chan string), notifiers: map[string]notify.Notifier{}}
+		wakeup: make(chan struct{}, 1), settled: make(chan string), notifiers: map[string]notify.Notifier{},
+		runners: map[string]notify.Runner{}}
 }
 
 // Use sets the notifier of an address scheme, such as "slack" or "webhook",
@@ -65,7 +72,7 @@ func (c *Courier) Use(address string, n notify.Notifier) {
 
 // Knows reports whether notices to address can be delivered.
 func (c *Courier) Knows(address string) bool {
-	return address == "dashboard" || c.notifier(address) != nil
+	return address == dashboardAddress || c.notifier(address) != nil
 }
 
 // reach lists where notices can be delivered, as plan.ServerFacts wants it:
@@ -122,7 +129,7 @@ func (c *Courier) Run(ctx context.Context) error {
 			c.log.Error("read outbox", "err", err)
 		}
 		for address, round := range byAddress(waiting) {
-			if busy[address] || round[0].Next.After(now) {
+			if busy[address] || head(address, round).Next.After(now) {
 				continue
 			}
 			busy[address] = true
@@ -148,8 +155,13 @@ func byAddress(due []store.Outgoing) map[string][]store.Outgoing {
 }
 
 // round delivers one channel's notices in order and stops at the first that
-// has to wait, so that none overtakes another.
+// has to wait, so that none overtakes another. What waits for a deploy hook is
+// carried out all at once.
 func (c *Courier) round(ctx context.Context, notices []store.Outgoing) {
+	if hooked(notices[0].Address) {
+		c.carryOut(ctx, notices)
+		return
+	}
 	for _, o := range notices {
 		if ctx.Err() != nil || !c.deliver(ctx, o) {
 			return
@@ -192,7 +204,7 @@ func (c *Courier) deliver(ctx context.Context, o store.Outgoing) bool {
 }
 
 func (c *Courier) send(ctx context.Context, n notify.Notice) error {
-	if n.Address == "dashboard" {
+	if n.Address == dashboardAddress {
 		return nil
 	}
 	to := c.notifier(n.Address)
@@ -201,6 +213,11 @@ func (c *Courier) send(ctx context.Context, n notify.Notice) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, deliverLimit)
 	defer cancel()
+	done, ok := c.turns.take(ctx, n.Address)
+	if !ok {
+		return ctx.Err()
+	}
+	defer done()
 	return to.Deliver(ctx, n)
 }
 

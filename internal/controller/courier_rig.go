@@ -14,8 +14,8 @@ func (c *Courier) Next(ctx context.Context) (at time.Time, any bool, err error) 
 	if err != nil {
 		return at, false, err
 	}
-	for _, round := range byAddress(waiting) {
-		if next := round[0].Next; !any || next.Before(at) {
+	for address, round := range byAddress(waiting) {
+		if next := head(address, round).Next; !any || next.Before(at) {
 			at, any = next, true
 		}
 	}

@@ -59,7 +59,7 @@ var eventTypes = []rollout.Type{
 	rollout.IrreversibleDone, rollout.Finished, rollout.CancelledEvent, rollout.IncidentOpened, rollout.IncidentDecided,
 	rollout.IncidentResolved, rollout.IncidentClosed, rollout.NoData, rollout.DataBack, rollout.BlindEvent,
 	rollout.Sighted, rollout.DataQuality, rollout.FlagSet, rollout.Deployed, rollout.Noticed, rollout.NoticeFailed,
-	rollout.ServedEvent, rollout.RevertBegun, rollout.Reverted,
+	rollout.ServedEvent, rollout.RevertBegun, rollout.Reverted, rollout.DeployBegun, rollout.DeployEnded,
 }
 
 // answers are the statuses that each verb must have been answered with: done,

@@ -85,7 +85,7 @@ func short(t *testing.T, c crash) outcome {
 	}
 	r.source = rigPlan
 	r.up()
-	if _, err := r.c.Create(t.Context(), []byte(r.source), "lead", "api"); err != nil {
+	if _, err := r.c.Create(t.Context(), "", []byte(r.source), "lead", "api"); err != nil {
 		t.Fatal(err)
 	}
 	r.drive("0:00")

@@ -8,23 +8,29 @@ import (
 	"strconv"
 	"strings"
 
+	"serin/internal/flag"
 	"serin/internal/plan"
 	"serin/internal/rollout"
 	"serin/internal/store"
 )
 
-// Create makes the next rollout of a plan, in preflight. The plan must be
-// without lint errors; plan.Problems says what is wrong with it.
-func (c *Controller) Create(ctx context.Context, source []byte, by, via string) (Result, error) {
+// Create makes the next rollout of a plan in a project ("" = the first), in
+// preflight. The plan must be without lint errors; plan.Problems says what is
+// wrong with it. Whether there is such a project is the caller's to know.
+func (c *Controller) Create(ctx context.Context, project string, source []byte, by, via string) (Result, error) {
 	p, err := plan.Parse(source)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := c.fits(p); err != nil {
+	project = flag.ProjectOf(project)
+	if err := c.fits(project, p); err != nil {
 		return Result{}, err
 	}
 	c.create.Lock()
 	defer c.create.Unlock()
+	if err := c.owns(ctx, project, p.Name); err != nil {
+		return Result{}, err
+	}
 	id, err := c.nextID(p)
 	if err != nil {
 		return Result{}, err
@@ -32,11 +38,11 @@ func (c *Controller) Create(ctx context.Context, source []byte, by, via string) 
 	ctx = context.WithoutCancel(ctx) // half a rollout would be worse than an answer nobody waits for
 	now := c.o.Clock.Now()
 	audit := store.AuditEntry{At: now, Who: by, Via: via, Verb: "create", Target: "plan " + p.Name}
-	if _, err := c.o.Store.PutPlan(ctx, p.Name, source, now, audit); err != nil {
+	if _, err := c.o.Store.PutPlan(ctx, project, p.Name, source, now, audit); err != nil {
 		return Result{}, fmt.Errorf("store plan %s: %w", p.Name, err)
 	}
-	w := c.newWorker(rollout.State{ID: id, Plan: p.Name}, p)
-	res, err := w.step(ctx, &rollout.Command{Verb: rollout.Create, Item: id, By: by, Via: via, PlanHash: p.Hash})
+	w := c.newWorker(rollout.State{ID: id, Project: project, Plan: p.Name}, p)
+	res, err := w.step(ctx, &rollout.Command{Verb: rollout.Create, Item: id, By: by, Via: via, PlanHash: p.Hash, Project: project})
 	if w.state.Pos == 0 {
 		return Result{}, err
 	}
@@ -51,11 +57,11 @@ func (c *Controller) Create(ctx context.Context, source []byte, by, via string) 
 }
 
 // fits refuses a plan with lint errors, and one that does not go with its flag.
-func (c *Controller) fits(p *plan.Plan) error {
+func (c *Controller) fits(project string, p *plan.Plan) error {
 	if found := plan.Problems(plan.Lint(p, nil)); found.Errors() > 0 {
 		return found
 	}
-	return c.flags.fits(p)
+	return c.flags.fits(project, p)
 }
 
 // nextID is the id of a plan's next rollout. It refuses while the last one is
@@ -112,7 +118,7 @@ func (c *Controller) Revise(ctx context.Context, id string, source []byte, cmd r
 	if err != nil {
 		return Result{}, err
 	}
-	if err := c.fits(p); err != nil {
+	if err := c.fits(w.view.Load().Project, p); err != nil {
 		return Result{}, err
 	}
 	if found := plan.Revise(w.inForce.Load(), p, rollout.Reached(w.view.Load().State)); len(found) > 0 {

@@ -6,25 +6,30 @@ import (
 	"strings"
 	"time"
 
+	"serin/internal/flag"
 	"serin/internal/plan"
 	"serin/internal/rollout"
 )
 
-// Facts are what lint is told of this server for a plan: where notices can
+// Facts are what lint is told of this server for a plan in a project: where notices can
 // go, which sources are set up, who owns the flag, and what telemetry brought
 // before now. A rollout of the plan itself is no stranger to its flag.
-func (c *Controller) Facts(_ context.Context, p *plan.Plan) plan.ServerFacts {
-	facts := c.factsUntil(p, c.o.Clock.Now())
+func (c *Controller) Facts(_ context.Context, project string, p *plan.Plan) plan.ServerFacts {
+	facts := c.factsUntil(project, p, c.o.Clock.Now())
 	if name, _ := splitID(facts.FlagOwner); name == p.Name {
 		facts.FlagOwner = ""
 	}
+	facts.Baseline = c.baselineFacts(project, p, "")
 	return facts
 }
 
 // factsUntil is Facts with any owner of the flag and the baseline's end.
-func (c *Controller) factsUntil(p *plan.Plan, until time.Time) plan.ServerFacts {
-	facts := c.o.Evidence.Facts(p, until)
-	facts.Channels, facts.Configured = c.courier.reach(), c.o.Sources
+func (c *Controller) factsUntil(project string, p *plan.Plan, until time.Time) plan.ServerFacts {
+	facts := c.o.Evidence.Facts(project, p, until)
+	facts.Channels = c.courier.reach()
+	if c.o.Sources != nil {
+		facts.Configured = c.o.Sources(flag.ProjectOf(project))
+	}
 	facts.FlagOwner = c.flags.owner(p.Flag.Key)
 	return facts
 }
@@ -36,10 +41,11 @@ func (c *Controller) facts(w *worker) plan.ServerFacts {
 	if !s.StartedAt.IsZero() {
 		until = s.StartedAt
 	}
-	facts := c.factsUntil(w.inForce.Load(), until)
+	facts := c.factsUntil(w.view.Load().Project, w.inForce.Load(), until)
 	if facts.FlagOwner == w.id || s.Status == rollout.Done || s.Status == rollout.Cancelled {
 		facts.FlagOwner = ""
 	}
+	facts.Baseline = c.baselineFacts(w.view.Load().Project, w.inForce.Load(), w.id)
 	return facts
 }
 

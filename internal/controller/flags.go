@@ -41,7 +41,7 @@ func (f *Flags) reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read flags: %w", err)
 	}
-	var doc flag.Document
+	doc := flag.Document{Places: homes(records)}
 	byKey := make(map[string]store.FlagRecord, len(records))
 	for _, r := range records {
 		doc.Flags = append(doc.Flags, r.Definition)
@@ -91,12 +91,19 @@ func (f *Flags) History(ctx context.Context, key string, limit int) ([]store.Fla
 
 // Put writes a flag by hand. expect is the revision last seen (0 = new, -1 =
 // any). A flag that a rollout owns keeps its targeting, variants and state:
-// only its metadata may change, else the edit is refused.
-func (f *Flags) Put(ctx context.Context, d flag.Definition, expect int64, by, via, reason string) (int64, error) {
+// only its metadata may change, else the edit is refused. project is where a
+// new flag belongs ("" = the first); of one that is there it must be the
+// flag's own, or "".
+func (f *Flags) Put(ctx context.Context, project string, d flag.Definition, expect int64, by, via, reason string) (int64, error) {
 	f.write.Lock()
 	defer f.write.Unlock()
 	old, err := f.Get(ctx, d.Key)
 	exists := err == nil
+	if exists && project != "" {
+		if err := otherProject("flag", d.Key, old.Place.Project, project); err != nil {
+			return 0, err
+		}
+	}
 	if exists && old.Owner != "" && !sameSplit(old.Definition, d) {
 		return 0, &rollout.Refusal{Kind: rollout.Barred, Why: fmt.Sprintf(
 			"flag %s is owned by rollout %s: change its traffic there (pause, reduce, rollback), or finish or cancel that rollout first", d.Key, old.Owner)}
@@ -105,11 +112,11 @@ func (f *Flags) Put(ctx context.Context, d flag.Definition, expect int64, by, vi
 		return 0, &rollout.Refusal{Kind: rollout.Missing, Why: err.Error()}
 	}
 	now := f.o.Clock.Now()
-	rec := store.FlagRecord{Definition: d, UpdatedAt: now, UpdatedBy: by}
+	rec := store.FlagRecord{Definition: d, UpdatedAt: now, UpdatedBy: by, Place: flag.Place{Project: flag.ProjectOf(project)}}
 	audit := store.AuditEntry{At: now, Who: by, Via: via, Verb: "put flag", Target: "flag " + d.Key, Reason: reason}
 	audit.After, _ = json.Marshal(d)
 	if exists {
-		rec.Owner, rec.Pos = old.Owner, old.Pos
+		rec.Owner, rec.Pos, rec.Place = old.Owner, old.Pos, old.Place
 		audit.Before, _ = json.Marshal(old.Definition)
 	}
 	revision, err := f.o.Store.PutFlag(ctx, rec, expect, audit)
@@ -158,13 +165,17 @@ func (f *Flags) owner(key string) string {
 	return f.records[key].Owner
 }
 
-// fits refuses a plan whose flag exists with other variants.
-func (f *Flags) fits(p *plan.Plan) error {
+// fits refuses a plan whose flag is another project's, or exists with other
+// variants.
+func (f *Flags) fits(project string, p *plan.Plan) error {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	r, ok := f.records[p.Flag.Key]
 	if !ok {
 		return nil
+	}
+	if err := otherProject("flag", p.Flag.Key, r.Place.Project, project); err != nil {
+		return err
 	}
 	for _, v := range []string{p.Flag.New, p.Flag.Old} {
 		if _, ok := r.Definition.Variants[v]; !ok {
@@ -187,7 +198,7 @@ func (f *Flags) change(p *plan.Plan, before, next rollout.State) *store.FlagReco
 	rec.Pos, rec.UpdatedBy, rec.UpdatedAt = next.Pos, "rollout "+next.ID, next.At
 	switch {
 	case !exists:
-		rec.Definition = newFlag(p)
+		rec.Definition, rec.Place = newFlag(p), place(next, p.Environment)
 	case next.Status == rollout.Preflight:
 		return nil
 	case before.Exposure == next.Exposure && before.Status == next.Status && before.PlanHash == next.PlanHash:
@@ -202,7 +213,7 @@ func (f *Flags) change(p *plan.Plan, before, next rollout.State) *store.FlagReco
 			return nil // never owned it
 		}
 	default:
-		rec.Owner = next.ID
+		rec.Owner, rec.Place.Environment = next.ID, p.Environment
 	}
 	rec.Definition.Targeting = p.Split(rollout.Exposure(p, next)).Targeting()
 	return &rec

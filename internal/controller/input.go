@@ -51,7 +51,7 @@ func (w *worker) input() (in rollout.Input, j judged, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			w.c.log.Error("judging panicked", "rollout", w.id, "panic", fault, "stack", string(debug.Stack()))
-			in = rollout.Input{Wall: w.c.o.Clock.Now(), Mono: w.c.o.Clock.Mono(), Fresh: w.fresh}
+			in = w.bareInput(w.c.o.Clock.Now(), w.c.o.Clock.Mono())
 			in.Clock = w.laps(in.Wall, in.Mono)
 			j, err = judged{}, fmt.Errorf("judge %s: internal fault, see the log: %v", w.id, fault)
 		}
@@ -59,10 +59,26 @@ func (w *worker) input() (in rollout.Input, j judged, err error) {
 	return w.gather()
 }
 
+// bareInput is an input of which nothing was gathered yet.
+func (w *worker) bareInput(now time.Time, mono time.Duration) rollout.Input {
+	_, known := w.release()
+	return rollout.Input{Wall: now, Mono: mono, Fresh: w.fresh, Judge: w.c.o.Judges.Newest().Version, JudgeGone: !known}
+}
+
+// release is the version of the judge that the rollout is under: the newest
+// before an attempt, then the one the attempt is under. known is false where
+// the program does not have that, and the newest stands in for it.
+func (w *worker) release() (r judge.Release, known bool) {
+	if w.state.Attempt == 0 {
+		return w.c.o.Judges.Newest(), true
+	}
+	return w.c.o.Judges.Of(w.state.Judge)
+}
+
 // gather is input without its guard.
 func (w *worker) gather() (rollout.Input, judged, error) {
 	now, mono := w.c.o.Clock.Now(), w.c.o.Clock.Mono()
-	in := rollout.Input{Wall: now, Mono: mono, Fresh: w.fresh}
+	in := w.bareInput(now, mono)
 	if w.state.Pos == 0 || w.unread != nil || store.Over(w.state.Status) {
 		return in, judged{}, nil // there is no evidence
 	}
@@ -125,7 +141,8 @@ func (w *worker) judge(rules []*plan.Rule, use judge.Use, place judge.Place, ev 
 	if len(rules) == 0 {
 		return []judge.Verdict{}
 	}
-	verdicts, held := judge.Judge(w.plan, rules, use, place, ev, w.held, now)
+	release, _ := w.release()
+	verdicts, held := release.Judge(w.plan, rules, use, place, ev, w.held, now)
 	w.held = held
 	return verdicts
 }
@@ -133,11 +150,12 @@ func (w *worker) judge(rules []*plan.Rule, use judge.Use, place judge.Place, ev 
 // place is where the rollout stands, for the judge.
 func (w *worker) place() judge.Place {
 	s := w.state
+	release, _ := w.release()
 	share := float64(s.Exposure) / float64(flag.Everyone)
 	return judge.Place{
 		Stage: s.Stage, Planned: len(w.plan.Stages), Exposure: share, ControlShare: 1 - share,
 		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt,
-		Levels: judge.Levels(w.begun, w.plan, w.state.Revisions, w.plan.Judge.FalseRollback),
+		Levels: release.Levels(w.begun, w.plan, w.state.Revisions, w.plan.Judge.FalseRollback),
 	}
 }
 

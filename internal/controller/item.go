@@ -122,7 +122,8 @@ func (w *worker) measured(r *plan.Rule, now time.Time) string {
 	if err != nil {
 		return ""
 	}
-	verdicts, _ := judge.Judge(w.plan, []*plan.Rule{r}, judge.Gate, w.place(), ev, w.held, now)
+	release, _ := w.release()
+	verdicts, _ := release.Judge(w.plan, []*plan.Rule{r}, judge.Gate, w.place(), ev, w.held, now)
 	v := verdicts[0]
 	switch {
 	case v.Value == nil:

@@ -80,7 +80,7 @@ func TestItemsSayWhoAndWhatWasSeen(t *testing.T) {
 			t.Errorf("before the first stage: %+v", it)
 		}
 		r.tick("read the list", "", "")
-		if err := r.engine.Push(r.Context(), "ci", "pass"); err != nil {
+		if err := r.engine.Push(r.Context(), "1", "ci", "pass"); err != nil {
 			t.Fatal(err)
 		}
 		r.drive("0:03")
@@ -91,7 +91,7 @@ func TestItemsSayWhoAndWhatWasSeen(t *testing.T) {
 		if it := r.item(r.view().Checklist, "ci"); it.Done || it.Holds == nil || *it.Holds || !it.Stale || it.Seen != "pass" {
 			t.Errorf("a value of yesterday: %+v, want stale and open again", it)
 		}
-		if err := r.engine.Push(r.Context(), "ci", "pass"); err != nil {
+		if err := r.engine.Push(r.Context(), "1", "ci", "pass"); err != nil {
 			t.Fatal(err)
 		}
 		r.drive("24:13")
@@ -128,7 +128,7 @@ func (r *rig) cleanUp(t *testing.T) {
 	if it := r.item(v.Tasks, "wrapper"); it.Idle || it.Done {
 		t.Errorf("after the choice: %+v", it)
 	}
-	if err := r.engine.Push(r.Context(), "refs gone useRig", "false"); err != nil {
+	if err := r.engine.Push(r.Context(), "1", "refs gone useRig", "false"); err != nil {
 		t.Fatal(err)
 	}
 	r.drive("27:43")

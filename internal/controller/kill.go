@@ -14,9 +14,14 @@ const killed = "flag switched off by hand"
 // rollout owns is the one hand edit that is not refused: it is that rollout's
 // rollback, journalled with the person.
 func (c *Controller) PutFlag(ctx context.Context, d flag.Definition, expect int64, a Actor, via, reason string) (int64, error) {
+	if old, err := c.flags.Get(ctx, d.Key); err == nil && a.Project != "" {
+		if err := otherProject("flag", d.Key, old.Place.Project, a.Project); err != nil {
+			return 0, err
+		}
+	}
 	owner := c.flags.owner(d.Key)
 	if owner == "" || d.State != flag.StateOff {
-		return c.flags.Put(ctx, d, expect, a.Name, via, reason)
+		return c.flags.Put(ctx, a.Project, d, expect, a.Name, via, reason)
 	}
 	why := killed
 	if reason != "" {

@@ -17,6 +17,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "serin_controller_failures_total", Help: "Decisions that could not be made or committed."}),
 		commit:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "serin_controller_commit_seconds", Help: "Time from a decision to its flag being published.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 12)}),
 	}
+	for _, outcome := range []string{"delivered", "retried", "dead"} {
+		m.notices.WithLabelValues(outcome) // an alarm needs the series before the first fault
+	}
 	if reg != nil {
 		reg.MustRegister(m.events, m.notices, m.failures, m.commit)
 	}

@@ -32,7 +32,7 @@ func TestHandEditsOfAnOwnedFlag(t *testing.T) {
 			return f
 		}
 		put := func(d flag.Definition) error {
-			_, err := flags.Put(r.Context(), d, -1, "ann", "cli", "by hand")
+			_, err := flags.Put(r.Context(), "", d, -1, "ann", "cli", "by hand")
 			return err
 		}
 		if f := get(); f.Owner != "" || f.Definition.DefaultVariant != "old" {
@@ -91,14 +91,14 @@ func TestHandEditsOfAnOwnedFlag(t *testing.T) {
 func TestHandEditThatIsNoFlag(t *testing.T) {
 	bubble(t, func(r *rig) {
 		d := flag.Definition{Key: "x", State: "ENABLED", DefaultVariant: "a", Variants: map[string]json.RawMessage{"b": json.RawMessage("1")}}
-		if _, err := r.c.Flags().Put(r.Context(), d, 0, "ann", "cli", ""); statusOf(err) != 422 {
+		if _, err := r.c.Flags().Put(r.Context(), "", d, 0, "ann", "cli", ""); statusOf(err) != 422 {
 			t.Errorf("a default that is no variant: %v, want 422", err)
 		}
 		d.DefaultVariant = "b"
-		if _, err := r.c.Flags().Put(r.Context(), d, 0, "ann", "cli", ""); err != nil {
+		if _, err := r.c.Flags().Put(r.Context(), "", d, 0, "ann", "cli", ""); err != nil {
 			t.Errorf("a new flag: %v", err)
 		}
-		if _, err := r.c.Flags().Put(r.Context(), d, 0, "ann", "cli", ""); !errors.Is(err, store.ErrConflict) {
+		if _, err := r.c.Flags().Put(r.Context(), "", d, 0, "ann", "cli", ""); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("new once more: %v, want a conflict", err)
 		}
 	})
@@ -107,7 +107,7 @@ func TestHandEditThatIsNoFlag(t *testing.T) {
 func TestCreate(t *testing.T) {
 	bubble(t, func(r *rig) {
 		create := func(edits ...string) (controller.Result, error) {
-			return r.c.Create(r.Context(), []byte(edited(t, rigPlan, edits...)), "lead", "api")
+			return r.c.Create(r.Context(), "", []byte(edited(t, rigPlan, edits...)), "lead", "api")
 		}
 		if _, err := create(); statusOf(err) != 409 {
 			t.Errorf("a second rollout of the plan: %v, want 409", err)

@@ -104,11 +104,11 @@ func (c *Controller) comparePlan(ctx context.Context, name string, from int, nex
 	if err != nil {
 		return PlanDiff{}, fmt.Errorf("plan %s, version %d: %w", name, was.Number, err)
 	}
-	a, checkA, err := c.readPlan(ctx, old)
+	a, checkA, err := c.readPlan(ctx, was.Project, old)
 	if err != nil {
 		return PlanDiff{}, err
 	}
-	b, checkB, err := c.readPlan(ctx, source)
+	b, checkB, err := c.readPlan(ctx, was.Project, source)
 	if err != nil {
 		return PlanDiff{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"serin/internal/flag"
 	"serin/internal/plan"
 	"serin/internal/rollout"
 	"serin/internal/store"
@@ -64,15 +65,15 @@ type PlanStored struct {
 	Check PlanCheck `json:"check"`
 }
 
-// CheckPlan lints a plan file with what this server knows. A file that is no
+// CheckPlan lints a plan file with what this server knows of a project. A file that is no
 // plan is no error: Problems says why.
-func (c *Controller) CheckPlan(ctx context.Context, source []byte) (PlanCheck, error) {
-	_, check, err := c.readPlan(ctx, source)
+func (c *Controller) CheckPlan(ctx context.Context, project string, source []byte) (PlanCheck, error) {
+	_, check, err := c.readPlan(ctx, project, source)
 	return check, err
 }
 
 // readPlan parses and lints; the plan is nil where it cannot be read.
-func (c *Controller) readPlan(ctx context.Context, source []byte) (*plan.Plan, PlanCheck, error) {
+func (c *Controller) readPlan(ctx context.Context, project string, source []byte) (*plan.Plan, PlanCheck, error) {
 	p, err := plan.Parse(source)
 	var found plan.Problems
 	switch {
@@ -81,7 +82,7 @@ func (c *Controller) readPlan(ctx context.Context, source []byte) (*plan.Plan, P
 	case err != nil:
 		return nil, PlanCheck{}, err
 	}
-	facts := c.Facts(ctx, p)
+	facts := c.Facts(ctx, project, p)
 	return p, checked(plan.Lint(p, &facts), unknown(facts)), nil
 }
 
@@ -101,18 +102,22 @@ func checked(found plan.Problems, skipped []string) PlanCheck {
 	return PlanCheck{OK: n == 0, Errors: n, Warnings: len(found) - n, Problems: append([]plan.Problem{}, found...), Skipped: skipped}
 }
 
-// PutPlan stores a version of a plan without starting anything. plan.Problems
+// PutPlan stores a version of a plan in a project ("" = the first) without starting anything. plan.Problems
 // refuses one that has errors whatever the server; what only this server
 // misses is told and stops a start.
-func (c *Controller) PutPlan(ctx context.Context, source []byte, by, via string) (PlanStored, error) {
-	p, check, err := c.readPlan(ctx, source)
+func (c *Controller) PutPlan(ctx context.Context, project string, source []byte, by, via string) (PlanStored, error) {
+	project = flag.ProjectOf(project)
+	p, check, err := c.readPlan(ctx, project, source)
 	if err != nil {
 		return PlanStored{}, err
 	}
 	if p == nil {
 		return PlanStored{}, plan.Problems(check.Problems)
 	}
-	if err := c.fits(p); err != nil {
+	if err := c.fits(project, p); err != nil {
+		return PlanStored{}, err
+	}
+	if err := c.owns(ctx, project, p.Name); err != nil {
 		return PlanStored{}, err
 	}
 	before, err := c.o.Store.PlanVersions(ctx, p.Name)
@@ -121,11 +126,11 @@ func (c *Controller) PutPlan(ctx context.Context, source []byte, by, via string)
 	}
 	now := c.o.Clock.Now()
 	audit := store.AuditEntry{At: now, Who: by, Via: via, Verb: "put", Target: "plan " + p.Name}
-	number, err := c.o.Store.PutPlan(ctx, p.Name, source, now, audit)
+	number, err := c.o.Store.PutPlan(ctx, project, p.Name, source, now, audit)
 	if err != nil {
 		return PlanStored{}, fmt.Errorf("store plan %s: %w", p.Name, err)
 	}
-	out := PlanStored{PlanVersion: store.PlanVersion{Name: p.Name, Hash: p.Hash, Number: number, At: now.UTC()}, New: true, Check: check}
+	out := PlanStored{PlanVersion: store.PlanVersion{Project: project, Name: p.Name, Hash: p.Hash, Number: number, At: now.UTC()}, New: true, Check: check}
 	if i := slices.IndexFunc(before, func(v store.PlanVersion) bool { return v.Hash == p.Hash }); i >= 0 {
 		out.PlanVersion, out.New = before[i], false
 	}
@@ -160,7 +165,7 @@ func (c *Controller) planSummary(ctx context.Context, v store.PlanVersion) (Plan
 	if err != nil {
 		return out, err
 	}
-	p, check, err := c.readPlan(ctx, source)
+	p, check, err := c.readPlan(ctx, v.Project, source)
 	if err != nil {
 		return out, err
 	}
@@ -215,7 +220,7 @@ func (c *Controller) Plan(ctx context.Context, name string, number int) (PlanTex
 	if err != nil {
 		return PlanText{}, err
 	}
-	p, check, err := c.readPlan(ctx, source)
+	p, check, err := c.readPlan(ctx, v.Project, source)
 	if err != nil {
 		return PlanText{}, err
 	}

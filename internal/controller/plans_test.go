@@ -22,7 +22,7 @@ func TestPlansAreKept(t *testing.T) {
 		second := edited(r.T, r.source, "bake: 2h", "bake: 3h")
 		put := func(source string, number int, isNew bool) {
 			r.Helper()
-			got, err := r.c.PutPlan(ctx, []byte(source), "ann", "api")
+			got, err := r.c.PutPlan(ctx, "", []byte(source), "ann", "api")
 			if err != nil || got.Number != number || got.New != isNew || got.Name != "rig" || !got.Check.OK {
 				r.Errorf("got %+v (%v), want version %d, new %t", got, err, number, isNew)
 			}
@@ -48,7 +48,7 @@ func TestPlansAreKept(t *testing.T) {
 			r.Errorf("plans %+v (%v)", list, err)
 		}
 		var problems plan.Problems
-		if _, err := r.c.PutPlan(ctx, []byte("serin: 1\n"), "ann", "api"); !errors.As(err, &problems) || problems.Errors() == 0 {
+		if _, err := r.c.PutPlan(ctx, "", []byte("serin: 1\n"), "ann", "api"); !errors.As(err, &problems) || problems.Errors() == 0 {
 			r.Errorf("a plan with errors: %v", err)
 		}
 		audit, err := r.store.AuditEntries(ctx, "plan rig", 0)
@@ -73,12 +73,12 @@ func TestPlansAreKept(t *testing.T) {
 // text that is no plan is a finding, no failure.
 func TestCheckPlanAsksTheServer(t *testing.T) {
 	bubble(t, func(r *rig) {
-		check, err := r.c.CheckPlan(r.Context(), []byte(edited(r.T, r.source, "slack:#team", "pagerduty:nobody")))
+		check, err := r.c.CheckPlan(r.Context(), "", []byte(edited(r.T, r.source, "slack:#team", "pagerduty:nobody")))
 		if err != nil || check.OK || check.Errors != 1 ||
 			!slices.ContainsFunc(check.Problems, func(p plan.Problem) bool { return p.Code == "E14" && p.Line == 7 }) {
 			r.Errorf("got %+v (%v), want E14 at line 7", check, err)
 		}
-		check, err = r.c.CheckPlan(r.Context(), []byte("a: ["))
+		check, err = r.c.CheckPlan(r.Context(), "", []byte("a: ["))
 		if err != nil || check.OK || check.Errors != 1 || check.Problems[0].Code != "E01" || len(check.Skipped) == 0 {
 			r.Errorf("got %+v (%v), want E01", check, err)
 		}

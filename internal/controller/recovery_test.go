@@ -109,7 +109,7 @@ func startOn(tb testing.TB, s store.Store, now time.Time, log *slog.Logger) *con
 	clk := clock.NewManual(now)
 	engine := evidence.New(evidence.Options{Store: s, Clock: clk})
 	c, err := controller.New(tb.Context(), controller.Options{Store: s, Evidence: watcher{engine, &rig{}}, Publisher: hub.New(), Feed: hub.NewFeed(0, 0),
-		Clock: clk, Logger: log, Sources: map[string]bool{"prometheus": true}})
+		Clock: clk, Logger: log, Sources: func(string) map[string]bool { return map[string]bool{"prometheus": true} }})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -98,6 +98,9 @@ type ReportAttempt struct {
 	By     string        `json:"by,omitempty"`    // who ended it; "" = serin
 	Cause  string        `json:"cause,omitempty"` // of a restart: what was wrong before
 	Stages []ReportStage `json:"stages"`
+	// Judges are the versions of the judge that the attempt was under: the one
+	// that it began with, then any that a person put it under.
+	Judges []int `json:"judges"`
 }
 
 // ReportStage is one stay at a stage, in the order of the attempt.

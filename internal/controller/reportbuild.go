@@ -84,6 +84,7 @@ func (b *reporter) add(e rollout.Event) {
 	}
 	b.person(e)
 	b.spent(e)
+	b.judgedBy(e)
 	switch e.Type {
 	case rollout.Started, rollout.Restarted:
 		b.attempt(e)
@@ -174,7 +175,7 @@ func (b *reporter) current() (*ReportAttempt, *ReportStage) {
 }
 
 func (b *reporter) attempt(e rollout.Event) {
-	a := ReportAttempt{Number: e.Attempt, Began: e.At, Stages: []ReportStage{}}
+	a := ReportAttempt{Number: e.Attempt, Began: e.At, Stages: []ReportStage{}, Judges: []int{max(e.Judge, judge.FirstVersion)}}
 	if e.Type == rollout.Restarted {
 		a.Cause = e.Reason
 	}
@@ -221,6 +222,13 @@ func (b *reporter) endAttempt(e rollout.Event) {
 	if a, _ := b.current(); a != nil {
 		a.Ended, a.By = e.At, e.By
 		a.End, _ = rollout.Title(b.p, e)
+	}
+}
+
+// judgedBy notes that a person put the attempt under another version of the judge.
+func (b *reporter) judgedBy(e rollout.Event) {
+	if a, _ := b.current(); a != nil && e.Judge > 0 && (e.Type == rollout.Accepted || e.Type == rollout.Resumed) {
+		a.Judges = append(a.Judges, e.Judge)
 	}
 }
 

@@ -125,7 +125,7 @@ func note(parts ...string) string {
 func (r Report) stagesSection() section {
 	s := section{Heading: "Stages"}
 	for _, a := range r.Attempts {
-		t := table{Caption: fmt.Sprintf("Attempt %d, from %s: %s", a.Number, utc(a.Began), a.End),
+		t := table{Caption: fmt.Sprintf("Attempt %d, from %s: %s; judge version %s", a.Number, utc(a.Began), a.End, versions(a.Judges)),
 			Head: []string{"Stage", "Traffic", "Began", "Ended", "Wall time", "Bake", "Rest", "How it ended", "Checks"}}
 		for _, st := range a.Stages {
 			t.Rows = append(t.Rows, []string{st.Name, percentText(st.Traffic), utc(st.Began), utc(st.Ended), span(st.Wall),
@@ -138,6 +138,15 @@ func (r Report) stagesSection() section {
 		s.Tables = append(s.Tables, t)
 	}
 	return s
+}
+
+// versions are the versions of the judge of an attempt: "1", "1, then 3".
+func versions(judges []int) string {
+	out := make([]string, len(judges))
+	for i, v := range judges {
+		out[i] = strconv.Itoa(v)
+	}
+	return strings.Join(out, ", then ")
 }
 
 func approvedBy(names []string) string {

@@ -88,7 +88,9 @@ type rig struct {
 	coarse  int                          // minutes between two ticks, and between two sendings of telemetry
 	world   world                        // what else users do
 	sources map[string]bool              // pulled sources that the server is set up for
+	judges  judge.Releases               // versions of the judge in the process; nil = as shipped
 	doubles []string                     // schemes of channels for which there is a double besides slack
+	hook    *hookDouble                  // double of a deploy hook; nil = the server has none
 	stepped atomic.Int64                 // ns by which the wall clock was stepped
 	clk     clock.Clock                  // the process's clock
 }
@@ -140,7 +142,7 @@ func newRigAfter(t *testing.T, minutes int, prepare func(*rig), edits ...string)
 	}
 	r.source = edited(t, rigPlan, edits...)
 	r.up()
-	if _, err := r.c.Create(t.Context(), []byte(r.source), "lead", "api"); err != nil {
+	if _, err := r.c.Create(t.Context(), "", []byte(r.source), "lead", "api"); err != nil {
 		t.Fatalf("create: %v", err)
 	}
 	r.drive("0:00")
@@ -275,7 +277,7 @@ func (r *rig) up() {
 		}
 	})
 	var err error
-	r.c, err = controller.New(ctx, controller.Options{Sources: r.sources,
+	r.c, err = controller.New(ctx, controller.Options{Sources: func(string) map[string]bool { return r.sources }, Judges: r.judges,
 		Store: r.store, Evidence: watcher{r.engine, r}, Publisher: r.hub, Feed: hub.NewFeed(0, 0), Clock: clk, Fault: r.fault,
 		BaseURL: "https://serin.test",
 	})
@@ -286,6 +288,7 @@ func (r *rig) up() {
 	for _, scheme := range append([]string{"slack"}, r.doubles...) {
 		r.c.Courier().Use(scheme, r.team)
 	}
+	r.hook.attach(r.c)
 	r.done.Go(func() {
 		if err := r.c.Run(ctx); err != nil {
 			r.Errorf("controller: %v", err)

@@ -78,9 +78,9 @@ func (x *run) happenNow(words []string) {
 		if !ok {
 			x.bad("write push KEY=VALUE")
 		}
-		x.must(x.engine.Push(x.Context(), key, value))
+		x.must(x.engine.Push(x.Context(), "1", key, value))
 	case "channel":
-		x.must(x.engine.ConfirmOpen(x.Context(), words[1]))
+		x.must(x.engine.ConfirmOpen(x.Context(), "1", words[1]))
 	case "down":
 		x.down()
 	case "up":
@@ -346,11 +346,11 @@ func (x *run) give(who, target string, cmd *rollout.Command, words []string) (co
 // from now on, or of the plan of another part.
 func (x *run) create(who string, cmd *rollout.Command) (controller.Result, error) {
 	if cmd.Item != "again" {
-		return x.c.Create(x.Context(), []byte(x.planOf("plan "+cmd.Item)), who, "api")
+		return x.c.Create(x.Context(), "", []byte(x.planOf("plan "+cmd.Item)), who, "api")
 	}
 	source, err := x.c.PlanSource(x.Context(), x.name)
 	x.must(err)
-	res, err := x.c.Create(x.Context(), source, who, "api")
+	res, err := x.c.Create(x.Context(), "", source, who, "api")
 	if err == nil {
 		x.id, x.sets = res.State.ID, nil
 	}

@@ -196,6 +196,10 @@ func inWords(e rollout.Event) []string {
 		return out
 	case rollout.Approved, rollout.Confirmed, rollout.Accepted, rollout.IrreversibleDone, rollout.Deployed:
 		return []string{e.Item}
+	case rollout.DeployBegun:
+		return []string{e.Item, e.To}
+	case rollout.DeployEnded:
+		return []string{e.Item, e.Kind}
 	case rollout.RevertNeeded:
 		return []string{e.Rule}
 	case rollout.Revised:

@@ -143,6 +143,8 @@ func (x *run) setUp(line int) {
 			for _, s := range words[1:] {
 				x.sources[s] = s != "none"
 			}
+		case "hook":
+			x.hook = &hookDouble{variable: words[1]}
 		case "doubles":
 			x.doubles = words[1:]
 		case "skip":
@@ -157,7 +159,7 @@ func (x *run) setUp(line int) {
 	x.waitFor(before)
 	x.up()
 	x.watchRollback()
-	if _, err := x.c.Create(x.Context(), []byte(source), "lead", "api"); err != nil {
+	if _, err := x.c.Create(x.Context(), "", []byte(source), "lead", "api"); err != nil {
 		x.bad("create: %v", err)
 	}
 	x.source = source

@@ -25,7 +25,7 @@ func (w *worker) show(in rollout.Input) {
 		return
 	}
 	v := View{
-		ID: w.id, Plan: p.Name, Title: p.Title, Flag: p.Flag.Key, State: s, Version: s.Version,
+		ID: w.id, Project: w.project(), Plan: p.Name, Title: p.Title, Flag: p.Flag.Key, State: s, Version: s.Version,
 		Exposure: percent(s.Exposure), Stages: stages(p, s), Waiting: rollout.Waits(p, s, in),
 		Proceed: w.last.proceed, Rollback: w.last.rollback, Reduce: w.last.reduce, Checks: w.last.checks,
 		Data: in.Data, Metrics: map[string]MetricView{}, At: in.Wall,
@@ -52,6 +52,7 @@ func (w *worker) show(in rollout.Input) {
 		v.Actions = append(v.Actions, Action{Verb: c.Verb, Open: c.Open, Missing: c.Missing, CLI: cli(w.id, c.Verb, s)})
 	}
 	v.Ways = waysBack(p, s, v.Actions)
+	v.Deploy = deployView(p, s, w.c.courier.Hooked(p.Flag.Env))
 	v.Users = w.last.users
 	v.Charts = w.charts(v)
 	for name, m := range p.Metrics {

@@ -37,6 +37,7 @@ const (
 // FlagReport is what is known of one flag's use.
 type FlagReport struct {
 	Key      string      `json:"key"`
+	Project  string      `json:"project,omitempty" doc:"left out for a key that is no flag"`
 	State    FlagState   `json:"state"`
 	Stale    bool        `json:"stale"`
 	Why      string      `json:"why"`
@@ -82,7 +83,7 @@ func (c *Controller) Stale(ctx context.Context, after time.Duration) ([]FlagRepo
 	for _, r := range records {
 		key := r.Definition.Key
 		known[key] = true
-		report := FlagReport{Key: key, Changed: r.UpdatedAt, Usage: used[key], oldSince: r.UpdatedAt, view: latest[key]}
+		report := FlagReport{Key: key, Project: flag.ProjectOf(r.Place.Project), Changed: r.UpdatedAt, Usage: used[key], oldSince: r.UpdatedAt, view: latest[key]}
 		if since.After(report.oldSince) {
 			report.oldSince = since
 		}
@@ -168,7 +169,7 @@ func (f *FlagReport) ended(c *Controller, now time.Time) bool {
 	told := 0
 	for _, fact := range codeFacts(f.view.plan) {
 		key, want := pushedFact(fact)
-		text, at, ok := c.o.Evidence.Value(key)
+		text, at, ok := c.o.Evidence.Value(f.Project, key)
 		one := CodeFact{Fact: key, Holds: ok && text == want, At: at, Stale: ok && now.Sub(at) > pushedFresh}
 		f.Code = append(f.Code, one)
 		if ok {

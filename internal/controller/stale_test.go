@@ -71,7 +71,7 @@ func TestStale(t *testing.T) {
 			boolFlag("half", `{"fractional":[["on",50],["off",50]]}`, nil), boolFlag("admins", `{"if":[{"==":[{"var":"role"},"admin"]},"on","off"]}`, nil),
 			boolFlag("quiet", `{"if":[{"==":[{"var":"role"},"admin"]},"on","off"]}`, nil), boolFlag("never", "", nil), boolFlag("kept", "", map[string]any{"permanent": true}),
 		} {
-			if _, err := r.c.Flags().Put(t.Context(), d, -1, "ann", "api", ""); err != nil {
+			if _, err := r.c.Flags().Put(t.Context(), "", d, -1, "ann", "api", ""); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -88,7 +88,7 @@ func TestStale(t *testing.T) {
 		r.want("after forty days", after)
 		r.restart()
 		r.want("after a restart", after)
-		if _, err := r.c.Flags().Put(t.Context(), boolFlag("constant", `{"if":[false,"on","off"]}`, nil), -1, "ann", "api", ""); err != nil {
+		if _, err := r.c.Flags().Put(t.Context(), "", boolFlag("constant", `{"if":[false,"on","off"]}`, nil), -1, "ann", "api", ""); err != nil {
 			t.Fatal(err)
 		}
 		r.want("after a change", map[string]string{"constant": "in use"})
@@ -102,7 +102,7 @@ func TestStaleAfterARollout(t *testing.T) {
 		r.every = 1
 		push := func(fact, word string) {
 			r.Helper()
-			if err := r.engine.Push(r.Context(), fact, word); err != nil {
+			if err := r.engine.Push(r.Context(), "1", fact, word); err != nil {
 				r.Fatal(err)
 			}
 		}

@@ -27,7 +27,7 @@ func TestStartNeedsWhatThePlanNames(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(r *rig) {
 				source := edited(t, rigPlan, append([]string{"plan: rig", "plan: other", "flag: { key: rig }", "flag: { key: other }"}, tt.edits...)...)
-				if _, err := r.c.Create(r.Context(), []byte(source), "lead", "api"); err != nil {
+				if _, err := r.c.Create(r.Context(), "", []byte(source), "lead", "api"); err != nil {
 					t.Fatal(err)
 				}
 				_, err := r.c.Do(r.Context(), "other", rollout.Command{Verb: rollout.Start, By: "lead", Role: "lead", May: []string{"start"}})
@@ -85,7 +85,7 @@ func TestRevisionsShareOneBudget(t *testing.T) {
 func TestOneFlagOneRollout(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.lead(rollout.Start)
-		if _, err := r.c.Create(r.Context(), []byte(edited(t, rigPlan, "plan: rig", "plan: rival")), "lead", "api"); err != nil {
+		if _, err := r.c.Create(r.Context(), "", []byte(edited(t, rigPlan, "plan: rig", "plan: rival")), "lead", "api"); err != nil {
 			t.Fatal(err)
 		}
 		start := rollout.Command{Verb: rollout.Start, By: "lead", Role: "lead", May: []string{"start"}}
@@ -109,7 +109,7 @@ func TestOneFlagOneRollout(t *testing.T) {
 func TestNamesAreOneRollouts(t *testing.T) {
 	bubble(t, func(r *rig) {
 		create := func(name string) (controller.Result, error) {
-			return r.c.Create(r.Context(), []byte(edited(t, rigPlan, "plan: rig", "plan: "+name)), "lead", "api")
+			return r.c.Create(r.Context(), "", []byte(edited(t, rigPlan, "plan: rig", "plan: "+name)), "lead", "api")
 		}
 		if _, err := create("rig-1"); statusOf(err) != 409 || !strings.Contains(err.Error(), "rig-1") {
 			t.Errorf("a plan called as the rollout rig-1 is: %v", err)

@@ -45,7 +45,7 @@ func (w *worker) readable(v rollout.Verb) error {
 func (w *worker) showUnreadable(now time.Time) {
 	s := w.state
 	v := View{
-		ID: w.id, Plan: s.Plan, Title: s.Plan, Flag: w.plan.Flag.Key, State: s, Version: s.Version,
+		ID: w.id, Project: w.project(), Plan: s.Plan, Title: s.Plan, Flag: w.plan.Flag.Key, State: s, Version: s.Version,
 		Exposure: percent(s.Exposure), Stages: stages(w.plan, s), Metrics: map[string]MetricView{}, Charts: []ChartView{},
 		Actions: []Action{}, At: now,
 	}

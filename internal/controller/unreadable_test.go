@@ -25,7 +25,7 @@ func TestUnreadableRollout(t *testing.T) {
 		t.Run(kill, func(t *testing.T) {
 			bubble(t, func(r *rig) {
 				other := edited(t, rigPlan, "plan: rig", "plan: other", "flag: { key: rig }", "flag: { key: other }")
-				if _, err := r.c.Create(r.Context(), []byte(other), "lead", "api"); err != nil {
+				if _, err := r.c.Create(r.Context(), "", []byte(other), "lead", "api"); err != nil {
 					t.Fatal(err)
 				}
 				r.lead(rollout.Start)

@@ -11,6 +11,7 @@ import (
 // verdicts joined. It is a snapshot; nobody changes it.
 type View struct {
 	ID         string                `json:"id"`
+	Project    string                `json:"project"`
 	Plan       string                `json:"plan"`
 	Title      string                `json:"title"`
 	Flag       string                `json:"flag"`
@@ -31,8 +32,9 @@ type View struct {
 	Tasks      []ItemView            `json:"tasks,omitempty"`     // clean-up
 	NextCheck  time.Time             `json:"next_check,omitzero"`
 	CheckEvery string                `json:"check_every,omitempty"`
-	Actions    []Action              `json:"actions"`        // every verb with whether it is open now
-	Ways       []WayBack             `json:"ways,omitempty"` // the ways back that the plan has
+	Actions    []Action              `json:"actions"`          // every verb with whether it is open now
+	Ways       []WayBack             `json:"ways,omitempty"`   // the ways back that the plan has
+	Deploy     *DeployView           `json:"deploy,omitempty"` // of the build variable that the plan names; nil = none
 	Users      Users                 `json:"users"`
 	Charts     []ChartView           `json:"charts"` // the metrics to draw, worst first
 	Metrics    map[string]MetricView `json:"metrics"`

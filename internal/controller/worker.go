@@ -42,10 +42,12 @@ type worker struct {
 
 // request is one message to a worker.
 type request struct {
-	cmd   *rollout.Command
-	plan  *plan.Plan // with revise
-	peek  bool       // no command: only what would be decided now
-	reply chan<- reply
+	cmd  *rollout.Command
+	plan *plan.Plan // with revise
+	peek bool       // no command: only what would be decided now
+	// record is what another part of the engine has to journal, without a command.
+	record *rollout.Event
+	reply  chan<- reply
 }
 
 type reply struct {
@@ -84,6 +86,9 @@ func (w *worker) loop(ctx context.Context) {
 				r.reply <- w.peek()
 			case r.plan != nil:
 				r.reply <- w.revise(ctx, r)
+			case r.record != nil:
+				res, err := w.step(ctx, nil, *r.record)
+				r.reply <- reply{res: res, err: err}
 			default:
 				res, err := w.step(ctx, r.cmd)
 				r.reply <- reply{res: res, err: err}
@@ -158,15 +163,17 @@ func (w *worker) attempt(ctx context.Context) {
 
 // step is one decision, committed and published. A refused command may come
 // with events all the same: a rule that lowers does not wait for it. A
-// command whose id was answered before gets the events of the first time.
-func (w *worker) step(ctx context.Context, cmd *rollout.Command) (Result, error) {
+// command whose id was answered before gets the events of the first time. record
+// is journalled whether or not the evidence can be read.
+func (w *worker) step(ctx context.Context, cmd *rollout.Command, record ...rollout.Event) (Result, error) {
 	if err := w.c.flags.heal(ctx); err != nil {
 		w.c.log.Error("publish flags", "err", err)
 	}
 	in, j, err := w.input()
-	if err != nil && (cmd == nil || !cmd.Verb.Urgent()) {
+	if err != nil && len(record) == 0 && (cmd == nil || !cmd.Verb.Urgent()) {
 		return Result{}, err // only what lowers does without evidence
 	}
+	in.Record = record
 	if cmd != nil && cmd.Verb == rollout.Reduce && cmd.Percent < 0 {
 		cmd.Percent = w.plan.Actions.ReduceTraffic
 	}
@@ -230,7 +237,7 @@ func (w *worker) revise(ctx context.Context, r request) reply {
 		return reply{res: res, err: err}
 	}
 	audit := store.AuditEntry{At: w.state.At, Who: r.cmd.By, Via: r.cmd.Via, Verb: "revise", Target: "plan " + r.plan.Name, Reason: r.cmd.Reason}
-	if _, e := w.c.o.Store.PutPlan(ctx, r.plan.Name, r.plan.Source, audit.At, audit); e != nil {
+	if _, e := w.c.o.Store.PutPlan(ctx, w.project(), r.plan.Name, r.plan.Source, audit.At, audit); e != nil {
 		w.c.log.Error("list the revised plan", "rollout", w.id, "err", e) // in force all the same
 	}
 	w.attempt(ctx)
@@ -246,7 +253,7 @@ func (w *worker) watch() {
 		return
 	}
 	err := w.c.o.Evidence.Watch(Watch{
-		Rollout: w.id, Plan: w.plan, Split: w.plan.Split(s.Exposure), Attempt: s.Runs, Stage: s.Stage,
+		Rollout: w.id, Project: w.project(), Plan: w.plan, Split: w.plan.Split(s.Exposure), Attempt: s.Runs, Stage: s.Stage,
 		Active: s.Exposure > 0, Intervals: intervals(s),
 		StageAt: s.StageAt, AttemptAt: s.AttemptAt, StartedAt: s.StartedAt,
 	})

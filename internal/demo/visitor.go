@@ -178,8 +178,14 @@ func (v *visitor) report(kind, value, function string, level sentry.Level) {
 	event.Platform = "javascript"
 	event.Exception = []sentry.Exception{{
 		Type: kind, Value: value, Mechanism: &sentry.Mechanism{Type: "onerror", Handled: &handled},
-		Stacktrace: &sentry.Stacktrace{Frames: []sentry.Frame{{Function: function, Module: "admin/" + function, Filename: "app:///admin/" + function + ".tsx", Lineno: 42, InApp: true}}},
+		Stacktrace: &sentry.Stacktrace{Frames: stackOf(function)},
 	}}
+	now := time.Now()
+	event.Breadcrumbs = []*sentry.Breadcrumb{
+		{Timestamp: now.Add(-2100 * time.Millisecond), Category: "ui.click", Message: "a[href=/admin/users]"},
+		{Timestamp: now.Add(-1900 * time.Millisecond), Category: "navigation", Data: map[string]any{"from": "/admin", "to": "/admin/users"}},
+		{Timestamp: now.Add(-400 * time.Millisecond), Category: "fetch", Data: map[string]any{"method": "GET", "url": "/api/admin/widgets", "status_code": 200}},
+	}
 	event.Request = &sentry.Request{URL: v.d.shop.url + "/admin/users"}
 	v.hub.CaptureEvent(event)
 }

@@ -71,8 +71,10 @@ func (r *rollout) add(b *batch, e *telemetry.Event) outcome {
 		x.late()
 		return x.out
 	}
-	x.activity()
-	x.quality()
+	if e.Weight == 0 { // a weighted record is a metric's, which knows no users
+		x.activity()
+		x.quality()
+	}
 	x.measureAll()
 	return x.out
 }
@@ -197,7 +199,7 @@ func (x *adder) measureAll() {
 			x.computed(d)
 		default:
 			if value, measured, ok := d.measure(x.e); ok {
-				x.count(d, d.m.Name, sample{n: 1, value: value, measured: measured})
+				x.count(d, d.m.Name, sample{n: x.e.Times(), value: value, measured: measured})
 			}
 			if x.e.Kind == telemetry.KindPage && d.m.Kind == plan.Count && d.m.Of == "requests" && d.m.Name == "requests" {
 				x.count(d, d.m.Name+pagesSuffix, sample{n: 1})
@@ -257,7 +259,7 @@ func (x *adder) late() {
 		}
 		for g := range 3 {
 			if x.in[g] {
-				x.put(d.m.Name+lateSuffix, g, sample{at: at, n: 1, value: value, measured: measured})
+				x.put(d.m.Name+lateSuffix, g, sample{at: at, n: x.e.Times(), value: value, measured: measured})
 			}
 		}
 	}

@@ -85,6 +85,11 @@ func (e *Engine) commitGroup(ctx context.Context, tick bool) {
 func (e *Engine) apply(ctx context.Context, list []*request, members []member, refused int64, tick bool) (map[string]bool, []func(string), error) {
 	e.commit.Lock()
 	defer e.commit.Unlock()
+	return e.write(ctx, list, members, refused, tick)
+}
+
+// write is apply for a caller that holds commit.
+func (e *Engine) write(ctx context.Context, list []*request, members []member, refused int64, tick bool) (map[string]bool, []func(string), error) {
 	began := time.Now()
 	b, touched, fns, err := e.build(ctx, list, members, refused, tick)
 	if err == nil && !b.empty() {
@@ -137,9 +142,9 @@ func (e *Engine) build(ctx context.Context, list []*request, members []member, r
 		for _, kv := range r.values {
 			e.setValue(b, kv)
 		}
-		if r.status != nil {
-			if err := e.issues.setStatus(r.status.id, r.status.status); err != nil {
-				r.status.err = err
+		if r.triage != nil {
+			if err := e.issues.triage(r.triage.id, r.triage.change, b.now); err != nil {
+				r.triage.err = err
 			}
 		}
 		for i := range r.events {
@@ -251,16 +256,20 @@ func (e *Engine) accept(b *batch, ev *telemetry.Event) {
 		if strings.HasPrefix(ev.Op, reservedMark) {
 			return // the server's own
 		}
-		e.setValue(b, store.KeyValue{Key: ev.Op, Value: store.Value{Text: valueText(ev), At: ev.Received}})
+		e.setValue(b, store.KeyValue{Key: valueKey(ev.Project, ev.Op), Value: store.Value{Text: valueText(ev), At: ev.Received}})
 		return
 	case telemetry.KindVital:
 		e.vital(b, ev)
+		return
+	case telemetry.KindMetric:
+		e.point(b, ev)
 		return
 	case telemetry.KindLoss:
 		b.count(countLost, int64(ev.Value))
 	}
 	e.delivered(b, ev)
 	e.daily.add(ev)
+	e.points.spanned(ev)
 	e.usage.told(ev.Flags, toMS(ev.Received))
 	joined := e.loads.join(ev)
 	places := e.addEverywhere(b, joined)
@@ -287,17 +296,20 @@ func deduplicated(ev *telemetry.Event) bool {
 // addEverywhere counts an event in every watched rollout.
 func (e *Engine) addEverywhere(b *batch, ev *telemetry.Event) []place {
 	places := e.hours.add(ev)
-	counted, arm, conflict := false, false, false
+	watched, arm, conflict := false, false, false
 	for _, r := range e.rollouts {
+		if !r.of(ev) {
+			continue
+		}
+		watched = true
 		o := r.add(b, ev)
 		places = append(places, o.places...)
-		counted = counted || o.counted
 		arm, conflict = arm || o.attributed, conflict || o.conflict
 		if o.counted {
 			b.touched[r.target.Rollout] = true
 		}
 	}
-	if len(e.rollouts) > 0 && !arm && attributable(ev.Kind) {
+	if watched && !arm && attributable(ev.Kind) {
 		b.count(countNoArm, 1)
 	}
 	if conflict {
@@ -338,6 +350,7 @@ func (e *Engine) collect(b *batch) error {
 // age lets go of what is too old to change.
 func (e *Engine) age(b *batch) {
 	e.seen.expire(b.now)
+	e.points.forget(b)
 	for _, r := range e.rollouts {
 		r.age(b)
 	}

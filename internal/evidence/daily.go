@@ -20,7 +20,7 @@ import (
 // in memory and in the store: a day that leaves the ring is written over.
 const (
 	keptDays     = 29    // the days of four weeks, and today
-	keptEnvs     = 4     // environments beside the unnamed; others are not summed up
+	keptEnvs     = 4     // of a project, environments beside the unnamed; others are not summed up
 	keptTags     = 200   // keys of tags in a day
 	keptValues   = 50    // values of one key: a key with more keeps none
 	keptPairs    = 1_000 // values of all keys in a day
@@ -29,17 +29,17 @@ const (
 	reservedMark = "~" // begins the keys of values that nobody can push
 )
 
-// daily sums up the telemetry of a whole server by day (UTC) and environment,
+// daily sums up the telemetry of each project by day (UTC) and environment,
 // whether or not a rollout is watched: lint asks it what a plan can expect.
 type daily struct {
 	kinds map[telemetry.Kind][]*definition // built-in counts, by what they count
-	days  map[string]*[keptDays]*day       // by environment, lower case; "" = none named
+	days  map[string]*[keptDays]*day       // by region, see regionOf
 	last  *day                             // of the event before: the next one is mostly its
 }
 
 // day is what arrived on one day in one environment. It is stored as JSON.
 type day struct {
-	Env    string            `json:"env"`
+	Env    string            `json:"env"`    // its region, see regionOf
 	Day    int64             `json:"day"`    // days since 1970-01-01
 	First  int64             `json:"first"`  // Unix ms of the first event
 	Events int64             `json:"events"` // of users and servers, without signs of life
@@ -90,7 +90,7 @@ func (d *daily) add(e *telemetry.Event) {
 	if e.Kind == telemetry.KindCheckIn || e.Kind == telemetry.KindLoss || e.Kind == telemetry.KindValue || e.Late {
 		return
 	}
-	at := d.at(e.Environment, toMS(e.Received))
+	at := d.at(e.Project, e.Environment, toMS(e.Received))
 	if at == nil {
 		return
 	}
@@ -132,15 +132,15 @@ func dailyHash(user string) uint64 {
 const userPrefix = "user."
 
 // at finds or makes the day of an arrival; nil where it is not kept.
-func (d *daily) at(env string, ms int64) *day {
+func (d *daily) at(project, env string, ms int64) *day {
 	number := ms / (24 * hourMS)
-	if l := d.last; l != nil && l.Day == number && l.Env == env {
+	name := regionOf(project, env)
+	if l := d.last; l != nil && l.Day == number && l.Env == name {
 		return l
 	}
-	name := strings.ToLower(env)
 	ring := d.days[name]
 	if ring == nil {
-		if len(name) > longestTag || name != "" && d.named() >= keptEnvs {
+		if !roomFor(d.days, name) {
 			return nil
 		}
 		ring = new([keptDays]*day)
@@ -155,15 +155,6 @@ func (d *daily) at(env string, ms int64) *day {
 	}
 	d.last = *slot
 	return *slot
-}
-
-// named is how many environments have a name.
-func (d *daily) named() int {
-	n := len(d.days)
-	if d.days[""] != nil {
-		n--
-	}
-	return n
 }
 
 func (d *day) count(metric string, user uint64) {
@@ -277,11 +268,11 @@ func (d *day) readable() bool {
 	return ok
 }
 
-// between returns the days of an environment, and of no named one, that lie
+// between returns the days of a project's environment, and of no named one, that lie
 // in [from, to) or, with the last day still open, up to it.
-func (d *daily) between(env string, from, to int64) []*day {
+func (d *daily) between(project, env string, from, to int64) []*day {
 	var all []*day
-	for _, name := range []string{strings.ToLower(env), ""} {
+	for _, name := range []string{regionOf(project, env), regionOf(project, "")} {
 		if ring := d.days[name]; ring != nil {
 			for _, at := range ring {
 				if at != nil && at.Day >= from && at.Day < to {

@@ -71,7 +71,7 @@ func TestFacts(t *testing.T) {
 	g := newRig(t, nil)
 	g.e.Forget("demo-1")
 	p := factsPlan(t, "")
-	if f := g.e.Facts(p, g.clock.Now()); f.Events != 0 || len(f.PerHour) != 0 || f.Arrived["telemetry"] || f.Tagged["feature:x"] != 0 {
+	if f := g.e.Facts("1", p, g.clock.Now()); f.Events != 0 || len(f.PerHour) != 0 || f.Arrived["telemetry"] || f.Tagged["feature:x"] != 0 {
 		t.Errorf("facts of nothing: %+v", f)
 	}
 	for hour := range 48 {
@@ -90,7 +90,7 @@ func TestFacts(t *testing.T) {
 			g.restart()
 			g.e.Forget("demo-1")
 		}
-		f := g.e.Facts(p, g.clock.Now())
+		f := g.e.Facts("1", p, g.clock.Now())
 		if f.Events != 48*8+1 {
 			t.Errorf("restarted %v: %d events of production and of no environment, want %d", restarted, f.Events, 48*8+1)
 		}
@@ -113,22 +113,22 @@ func TestFacts(t *testing.T) {
 			t.Errorf("restarted %v: carried %v, want %v", restarted, f.Carried, want)
 		}
 	}
-	all := g.e.Facts(p, g.clock.Now())
+	all := g.e.Facts("1", p, g.clock.Now())
 	admins := factsPlan(t, "")
 	admins.Flag.Audience, _ = flag.ParseCondition("role = admin")
-	if got := g.e.Facts(admins, g.clock.Now()); math.Abs(got.PerHour["errors"]-all.PerHour["errors"]/2) > 0.1 {
+	if got := g.e.Facts("1", admins, g.clock.Now()); math.Abs(got.PerHour["errors"]-all.PerHour["errors"]/2) > 0.1 {
 		t.Errorf("half of the events are admins': %.2f of %.2f an hour", got.PerHour["errors"], all.PerHour["errors"])
 	}
 	admins.Flag.Audience, _ = flag.ParseCondition("tenant = acme")
-	if got := g.e.Facts(admins, g.clock.Now()); len(got.PerHour) != 0 {
+	if got := g.e.Facts("1", admins, g.clock.Now()); len(got.PerHour) != 0 {
 		t.Errorf("no event tells of a tenant, yet rates are %v", got.PerHour)
 	}
 	traced := factsPlan(t, "")
 	traced.Scope.Tags = map[string]string{"trace": "t1-1"}
-	if got := g.e.Facts(traced, g.clock.Now()); len(got.Tagged) != 0 {
+	if got := g.e.Facts("1", traced, g.clock.Now()); len(got.Tagged) != 0 {
 		t.Errorf("a tag with many values is not counted, got %v", got.Tagged)
 	}
-	if got := g.e.Facts(p, g.clock.Now().AddDate(0, 0, -2)); got.Events != 0 {
+	if got := g.e.Facts("1", p, g.clock.Now().AddDate(0, 0, -2)); got.Events != 0 {
 		t.Errorf("before the first event: %d events", got.Events)
 	}
 }
@@ -217,7 +217,7 @@ func TestUsage(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" || !since.Equal(began) {
 		t.Errorf("since %v (-want +got)\n%s", since, d)
 	}
-	if carried := g.e.Facts(factsPlan(t, ""), g.clock.Now()).Carried; !slices.Contains(carried, "plan") {
+	if carried := g.e.Facts("1", factsPlan(t, ""), g.clock.Now()).Carried; !slices.Contains(carried, "plan") {
 		t.Errorf("the context carried plan, got %v", carried)
 	}
 }
@@ -244,11 +244,11 @@ func TestMissesAreBounded(t *testing.T) {
 // TestReservedNames: nobody writes the server's own values.
 func TestReservedNames(t *testing.T) {
 	g := newRig(t, nil)
-	if err := g.e.Push(context.Background(), usageKey, "x"); !errors.Is(err, ErrName) {
+	if err := g.e.Push(context.Background(), "1", usageKey, "x"); !errors.Is(err, ErrName) {
 		t.Errorf("got %v", err)
 	}
 	g.send(telemetry.Event{Kind: telemetry.KindValue, Project: "1", ID: "v", Op: usageKey, Value: 1})
-	if _, _, ok := g.e.Value(usageKey); ok {
+	if _, _, ok := g.e.Value("1", usageKey); ok {
 		t.Error("telemetry wrote it")
 	}
 }

@@ -74,10 +74,25 @@ func isFailure(m *plan.Metric) bool {
 // of compared ratios.
 func comparedMetrics(p *plan.Plan) map[string]bool {
 	out := map[string]bool{}
+	for _, r := range rulesOf(p) {
+		if r.Ref != plan.None && r.Ref != plan.Expected {
+			out[r.Metric] = true
+		}
+	}
+	for name := range out {
+		if m := p.Metrics[name]; m != nil && m.Kind == plan.Ratio {
+			out[m.Of] = true
+		}
+	}
+	return out
+}
+
+// rulesOf are all rules of a plan, some more than once.
+func rulesOf(p *plan.Plan) (out []*plan.Rule) {
 	take := func(rules []*plan.Rule) {
 		for _, r := range rules {
-			if r != nil && r.Ref != plan.None && r.Ref != plan.Expected {
-				out[r.Metric] = true
+			if r != nil {
+				out = append(out, r)
 			}
 		}
 	}
@@ -102,11 +117,6 @@ func comparedMetrics(p *plan.Plan) map[string]bool {
 	take([]*plan.Rule{p.Incident.Severe})
 	for _, b := range p.Incident.Tree {
 		take([]*plan.Rule{b.If})
-	}
-	for name := range out {
-		if m := p.Metrics[name]; m != nil && m.Kind == plan.Ratio {
-			out[m.Of] = true
-		}
 	}
 	return out
 }

@@ -29,6 +29,7 @@ type rig struct {
 	store  Store
 	e      *Engine
 	target Target
+	names  telemetry.Subjects
 	stop   func()
 	seq    int
 }
@@ -61,7 +62,7 @@ func newRig(t testing.TB, change func(*plan.Plan)) *rig {
 }
 
 func (g *rig) start() {
-	g.e = New(Options{Store: g.store, Clock: g.clock})
+	g.e = New(Options{Store: g.store, Clock: g.clock, Subjects: g.names})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -327,13 +328,13 @@ func TestIssues(t *testing.T) {
 	if it.Events != 4 || it.Users != 2 || it.Arms["demo-1/new"].Events != 3 || it.Arms["demo-1/new"].Users != 1 {
 		t.Errorf("got %+v", it)
 	}
-	if err := g.e.SetIssueStatus(context.Background(), "SERIN-1", "resolved"); err != nil {
+	if err := g.e.TriageIssue(context.Background(), "SERIN-1", IssueChange{Status: Resolved}); err != nil {
 		t.Fatal(err)
 	}
 	if w := g.window("new_issues", judge.Exposed, time.Hour); w.Count != 0 {
 		t.Errorf("resolved issues count as new: %d", w.Count)
 	}
-	if err := g.e.SetIssueStatus(context.Background(), "SERIN-9", "resolved"); !errors.Is(err, store.ErrNotFound) {
+	if err := g.e.TriageIssue(context.Background(), "SERIN-9", IssueChange{Status: Resolved}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
 }
@@ -409,13 +410,13 @@ func TestValuesAndSources(t *testing.T) {
 	if s := g.view().Source("uptime"); s.State != judge.NeverDelivered || s.Error == "" {
 		t.Errorf("probe: %+v", s)
 	}
-	if err := g.e.ConfirmOpen(context.Background(), "feedback"); err != nil {
+	if err := g.e.ConfirmOpen(context.Background(), "1", "feedback"); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.e.Push(context.Background(), "bundle_size", "412kB"); err != nil {
+	if err := g.e.Push(context.Background(), "1", "bundle_size", "412kB"); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.e.Push(context.Background(), "backup", "ok"); err != nil {
+	if err := g.e.Push(context.Background(), "1", "backup", "ok"); err != nil {
 		t.Fatal(err)
 	}
 	g.restart()

@@ -7,8 +7,8 @@
 // allocation interval); View answers the judge from them. Error events are
 // grouped into issues. Whether or not a rollout is watched, the telemetry of
 // each day is summed up (daily.go), for lint (Facts), that of each hour
-// (hours.go), for comparisons with the baseline, and how flags are asked for is
-// counted (usage.go). Users who were served a flag and never heard of again are
+// (hours.go), for comparisons with the baseline, which hours imported from
+// elsewhere complete (imports.go), and how flags are asked for is counted (usage.go). Users who were served a flag and never heard of again are
 // counted by arm (loss.go).
 //
 // Promises: an event whose Accept returned nil is in the store and counted
@@ -21,6 +21,10 @@
 // of a series (see cell); the rest of a minute is spread evenly, and so is a
 // minute of more than 16 events once it is too old to change. Users are exact
 // in the same way. A view may contain events of the commit under way.
+//
+// Where ids of users are hashed (Options.Subjects), Accept and Evaluated find
+// arms by the id and everything below works with its digest. Forget removes one
+// user from memory and store.
 //
 // Stored under the rollout's id: cells, user rows, and beside them event
 // hashes, values with the days and the usage of flags among them, counters,
@@ -58,6 +62,7 @@ var (
 type Store interface {
 	store.Evidence
 	store.Issues
+	store.Forgets
 }
 
 // Limits bound the engine. Zero fields take the defaults.
@@ -88,6 +93,7 @@ type Options struct {
 	Logger   *slog.Logger          // nil: nothing is logged
 	Registry prometheus.Registerer // nil: no metrics
 	Limits   Limits
+	Subjects telemetry.Subjects // by what name users are stored
 }
 
 // Engine is the evidence of a server. All methods may be called at the same
@@ -98,10 +104,14 @@ type Engine struct {
 	log     *slog.Logger
 	limits  Limits
 	metrics *meters
+	// subjects names users in all that is stored. Accept applies it.
+	subjects telemetry.Subjects
 
 	// commit serialises everything that writes to the store or loads from it.
 	// It is taken before mu.
 	commit sync.Mutex
+
+	importing sync.Mutex // one Import at a time; taken before mu
 
 	mu       sync.Mutex // guards the fields below
 	rollouts map[string]*rollout
@@ -109,13 +119,16 @@ type Engine struct {
 	loads    loads
 	issues   issues
 	values   map[string]store.Value
-	daily    daily
-	hours    hours
-	losses   map[string]loss  // as read at the last load, by rollout
-	counters map[string]int64 // as stored
-	arrival  []func(rollout string)
-	loaded   bool // the shared state was read from the store
-	broken   bool // memory may hold what the store does not: reload first
+	// pullErrors says why a source that is asked gave no value, by the value's key.
+	pullErrors map[string]string
+	daily      daily
+	hours      hours
+	points     points
+	losses     map[string]loss  // as read at the last load, by rollout
+	counters   map[string]int64 // as stored
+	arrival    []func(rollout string)
+	loaded     bool // the shared state was read from the store
+	broken     bool // memory may hold what the store does not: reload first
 
 	watched atomic.Pointer[map[string][]audience] // by flag key, for Evaluated
 	usage   usage                                 // has its own locks
@@ -130,7 +143,7 @@ func New(o Options) *Engine {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{store: o.Store, clock: o.Clock, log: log, limits: o.Limits.withDefaults(), metrics: newMeters(o.Registry)}
+	e := &Engine{store: o.Store, clock: o.Clock, log: log, limits: o.Limits.withDefaults(), metrics: newMeters(o.Registry), subjects: o.Subjects}
 	e.usage.missed, e.usage.names = map[string]*missedBy{}, map[string]struct{}{}
 	e.usage.tick(o.Clock.Now())
 	e.traces = newTraces(o.Clock.Now())
@@ -144,6 +157,7 @@ func New(o Options) *Engine {
 func (e *Engine) reset() {
 	e.seen, e.loads, e.issues = newSeenSet(maxSeen), newLoads(e.limits.Pending), newIssues(e.limits.Samples)
 	e.hours = newHours()
+	e.points = newPoints(toMS(e.clock.Now()))
 	e.values, e.counters, e.daily = map[string]store.Value{}, map[string]int64{}, newDaily()
 	e.loaded = false
 	if e.rollouts == nil {
@@ -159,6 +173,9 @@ func (e *Engine) reset() {
 func (e *Engine) Accept(ctx context.Context, events []telemetry.Event) error {
 	if len(events) == 0 {
 		return nil
+	}
+	for i := range events {
+		e.subjects.Pseudonymize(&events[i])
 	}
 	r := &request{events: events, done: make(chan error, 1)}
 	limit := e.limits.Queue
@@ -231,7 +248,7 @@ const (
 type request struct {
 	events []telemetry.Event
 	values []store.KeyValue
-	status *statusChange
+	triage *triage
 	done   chan error
 }
 
@@ -242,6 +259,7 @@ type queue struct {
 	events  int
 	members []member
 	refused int64
+	last    time.Time // of the last refusal, in real time
 	closed  bool
 	wake    chan struct{}
 }
@@ -256,7 +274,7 @@ func (q *queue) push(r *request, limit int) error {
 		return ErrUnavailable
 	}
 	if q.events > 0 && q.events+len(r.events) > limit {
-		q.refused += int64(len(r.events))
+		q.refused, q.last = q.refused+int64(len(r.events)), time.Now()
 		return ErrOverload
 	}
 	q.waiting, q.events = append(q.waiting, r), q.events+len(r.events)

@@ -14,7 +14,7 @@ import (
 // anything: a day has its quiet hours.
 const leastMeasured = 24 * time.Hour
 
-// Facts are what telemetry tells lint of a plan: which attributes and sources
+// Facts are what a project's telemetry tells lint of a plan: which attributes and sources
 // ever arrived, how often the tags of its scope are set, and the rates of the
 // built-in counts in the plan's baseline before until. They are of the plan's
 // environment, counted by whole days (UTC); today counts while until is now.
@@ -22,7 +22,7 @@ const leastMeasured = 24 * time.Hour
 // a plan with an audience, of the share of events whose user is in it, where
 // events say so; where they do not, rates are left out. A metric that the plan
 // defines anew, and p1 and p2 under a severity of its own, have none.
-func (e *Engine) Facts(p *plan.Plan, until time.Time) plan.ServerFacts {
+func (e *Engine) Facts(project string, p *plan.Plan, until time.Time) plan.ServerFacts {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.clock.Now()
@@ -31,8 +31,8 @@ func (e *Engine) Facts(p *plan.Plan, until time.Time) plan.ServerFacts {
 		last++
 	}
 	baseline := max(int64(p.Judge.Baseline/(24*time.Hour)), 1)
-	s := summary{p: p, days: e.daily.between(p.Environment, last-baseline, last), until: until}
-	out := plan.ServerFacts{Carried: e.carried(), Arrived: e.arrivedSources(), Tagged: map[string]int{}, PerHour: map[string]float64{}, Users: map[string]float64{}}
+	s := summary{p: p, days: e.daily.between(project, p.Environment, last-baseline, last), until: until}
+	out := plan.ServerFacts{Carried: e.carried(project), Arrived: e.arrivedSources(project), Tagged: map[string]int{}, PerHour: map[string]float64{}, Users: map[string]float64{}}
 	for _, at := range s.days {
 		out.Events += int(at.Events)
 	}
@@ -45,10 +45,14 @@ func (e *Engine) Facts(p *plan.Plan, until time.Time) plan.ServerFacts {
 	return out
 }
 
-// carried are the attributes that any kept day's telemetry or a flag's context had.
-func (e *Engine) carried() []string {
+// carried are the attributes that the telemetry of any kept day of a project
+// had, or the context of any flag of the server.
+func (e *Engine) carried(project string) []string {
 	keys := map[string]bool{}
-	for _, ring := range e.daily.days {
+	for region, ring := range e.daily.days {
+		if !inRegion(project, region) {
+			continue
+		}
 		for _, at := range ring {
 			if at == nil {
 				continue
@@ -64,14 +68,18 @@ func (e *Engine) carried() []string {
 	return slices.Sorted(maps.Keys(keys))
 }
 
-// arrivedSources are the sources and the pushed values that ever delivered.
-func (e *Engine) arrivedSources() map[string]bool {
+// arrivedSources are a project's sources and pushed values that ever delivered.
+func (e *Engine) arrivedSources(project string) map[string]bool {
 	out := map[string]bool{}
-	for key := range e.values {
-		out[strings.TrimPrefix(key, sourcePrefix)] = true
+	for stored := range e.values {
+		if of, key := cutValueKey(stored); of == flag.ProjectOf(project) {
+			out[strings.TrimPrefix(key, sourcePrefix)] = true
+		}
 	}
-	if len(e.daily.days) > 0 {
-		out["telemetry"] = true
+	for region := range e.daily.days {
+		if inRegion(project, region) {
+			out["telemetry"] = true
+		}
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package evidence
 import (
 	"math"
 	"sort"
-	"strings"
 	"time"
 
 	"serin/internal/judge"
@@ -15,10 +14,16 @@ import (
 // change, a quarter of an hour after its end. The hours before the start are
 // the rollout's own, from its creation on, or those of the whole environment,
 // where the plan compares what these count: a built-in metric, of everybody.
-// The longer of the two is taken.
+// The longer of the two is taken. Hours that neither has are taken from what
+// was imported for the plan.
 func (v *view) History(metric string) judge.History {
 	v.e.mu.Lock()
 	defer v.e.mu.Unlock()
+	return v.historyOf(metric)
+}
+
+// historyOf is History; the caller holds Engine.mu.
+func (v *view) historyOf(metric string) judge.History {
 	var out judge.History
 	d, t := v.r.byName[metric], &v.r.target
 	if d == nil {
@@ -59,10 +64,17 @@ type toldHistory struct {
 
 // history reads the hours. The caller holds Engine.mu.
 func (v *view) history(d *definition, k historyKey) (out judge.History) {
+	out = v.measuredHours(d, k)
+	out.Before = v.fill(d.m, out.Before, k.first, k.start)
+	return out
+}
+
+// measuredHours reads what this server measured. The caller holds Engine.mu.
+func (v *view) measuredHours(d *definition, k historyKey) (out judge.History) {
 	first, start, after, closed := k.first, k.start, k.after, k.closed
 	if !d.m.User {
-		out.Before = v.e.hours.gauges(d.m, first, start)
-		out.After = v.e.hours.gauges(d.m, after, closed)
+		out.Before = v.e.hours.gauges(v.r.target.Project, gaugeKey(v.r.target.Plan, d.m, judge.Exposed), d.m, first, start)
+		out.After = v.e.hours.gauges(v.r.target.Project, gaugeKey(v.r.target.Plan, d.m, judge.Exposed), d.m, after, closed)
 		return out
 	}
 	out.Before = v.r.hoursOf(d, judge.AssignedOld, first, start)
@@ -162,18 +174,19 @@ func (h *hours) of(r *rollout, m *plan.Metric, first, end int64) []judge.Hour {
 	}
 	var out []judge.Hour
 	for number := max(first, end-keptHours, 0); number < end; number++ {
-		if w, ok := h.window(p.Environment, number, m, r); ok {
+		if w, ok := h.window(number, m, r); ok {
 			out = append(out, judge.Hour{Begin: hourNumber(number), Window: w})
 		}
 	}
 	return out
 }
 
-// window adds the named environment and the unnamed one.
-func (h *hours) window(env string, number int64, m *plan.Metric, r *rollout) (judge.Window, bool) {
+// window adds the plan's environment and the unnamed one, of the project.
+func (h *hours) window(number int64, m *plan.Metric, r *rollout) (judge.Window, bool) {
 	var w judge.Window
 	var users, active distinct
-	names := []string{strings.ToLower(env), ""}
+	project, env := r.target.Project, r.target.Plan.Environment
+	names := []string{regionOf(project, env), regionOf(project, "")}
 	if env == "" {
 		names = names[:1]
 	}
@@ -216,8 +229,8 @@ func (h *hours) window(env string, number int64, m *plan.Metric, r *rollout) (ju
 }
 
 // gauges reads a pushed number by the hour; one stands until the next.
-func (h *hours) gauges(m *plan.Metric, first, end int64) []judge.Hour {
-	ring := h.rings[""]
+func (h *hours) gauges(project, key string, m *plan.Metric, first, end int64) []judge.Hour {
+	ring := h.rings[regionOf(project, "")]
 	if ring == nil || m.Kind != plan.Gauge {
 		return nil
 	}
@@ -225,8 +238,8 @@ func (h *hours) gauges(m *plan.Metric, first, end int64) []judge.Hour {
 	last, known := 0.0, false
 	for number := max(end-keptHours, 0); number < end; number++ {
 		w := judge.Window{Count: 1, Sum: last, Known: true}
-		if at := ring[number%keptHours]; at != nil && at.Hour == number && at.Gauges[m.Of] != nil {
-			g := at.Gauges[m.Of]
+		if at := ring[number%keptHours]; at != nil && at.Hour == number && at.Gauges[key] != nil {
+			g := at.Gauges[key]
 			w.Count, w.Sum, last, known = g.N, g.Sum, g.Last, true
 		}
 		if known && number >= first {

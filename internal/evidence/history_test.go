@@ -133,14 +133,14 @@ func TestHistory(t *testing.T) {
 	g := newRig(t, baselinePlan(plan.Baseline))
 	g.target.RolloutAt = time.Time{}
 	g.watch()
-	if err := g.e.Push(context.Background(), "bundle_size", "400kB"); err != nil {
+	if err := g.e.Push(context.Background(), "1", "bundle_size", "400kB"); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
 		g.live(1, 1000)
 	}
 	g.clock.Advance(20 * time.Minute)
-	if err := g.e.Push(context.Background(), "bundle_size", "500kB"); err != nil {
+	if err := g.e.Push(context.Background(), "1", "bundle_size", "500kB"); err != nil {
 		t.Fatal(err)
 	}
 	want := g.view().(judge.Historian).History("errors")
@@ -173,13 +173,13 @@ func TestHoursReplaceAndBound(t *testing.T) {
 	for i := range 20 {
 		e.Environment = fmt.Sprint("env", i)
 		h.add(&e)
-		h.gauge(fmt.Sprint("key", i*10), 1, toMS(t0))
+		h.gauge("1", fmt.Sprint("key", i*10), 1, toMS(t0))
 	}
 	for i := range 100 {
-		h.gauge(fmt.Sprint("key", i), 1, toMS(t0))
+		h.gauge("1", fmt.Sprint("key", i), 1, toMS(t0))
 	}
-	if h.named() > keptEnvs || len(h.rings[""][toMS(t0)/hourMS%keptHours].Gauges) != keptGauges {
-		t.Errorf("%d environments", h.named())
+	if n := len(h.rings) - 1; n > keptEnvs || len(h.rings[""][toMS(t0)/hourMS%keptHours].Gauges) != keptGauges {
+		t.Errorf("%d environments", n)
 	}
 	e.Environment, e.Received = "production", t0.Add(keptHours*time.Hour)
 	h.add(&e)

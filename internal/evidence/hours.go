@@ -21,14 +21,14 @@ const (
 	hoursPrefix = "~hour "
 )
 
-// hours sums up the built-in metrics of users by the hour (UTC) and
+// hours sums up the built-in metrics of users by project, hour (UTC) and
 // environment, and pushed numbers, whether or not a rollout is watched: the
 // baseline of a rollout that is yet to come. Only events with a user count,
 // as only these are ever assigned to an arm.
 type hours struct {
 	kinds map[telemetry.Kind][]*definition
 	same  map[string]string               // metric -> the metric that has its values
-	rings map[string]*[keptHours]*hourSum // by environment, lower case
+	rings map[string]*[keptHours]*hourSum // by region, see regionOf
 	last  *hourSum
 	made  int64 // hours made so far: an import makes hours of the past
 }
@@ -108,7 +108,7 @@ func (h *hours) add(e *telemetry.Event) (places []place) {
 	if user == "" {
 		return nil
 	}
-	at := h.at(e.Environment, toMS(e.Received)/hourMS)
+	at := h.at(e.Project, e.Environment, toMS(e.Received)/hourMS)
 	if at == nil {
 		return nil
 	}
@@ -135,9 +135,9 @@ func (h *hours) add(e *telemetry.Event) (places []place) {
 	return places
 }
 
-// gauge notes a pushed number; pushes name no environment.
-func (h *hours) gauge(key string, value float64, ms int64) {
-	at := h.at("", ms/hourMS)
+// gauge notes a pushed number of a project; pushes name no environment.
+func (h *hours) gauge(project, key string, value float64, ms int64) {
+	at := h.at(project, "", ms/hourMS)
 	if at == nil {
 		return
 	}
@@ -187,14 +187,14 @@ func (s *hourSum) metric(name string) *hourMetric {
 }
 
 // at finds or makes an hour; nil where it is not kept.
-func (h *hours) at(env string, number int64) *hourSum {
-	if l := h.last; l != nil && l.Hour == number && l.Env == env {
+func (h *hours) at(project, env string, number int64) *hourSum {
+	name := regionOf(project, env)
+	if l := h.last; l != nil && l.Hour == number && l.Env == name {
 		return l
 	}
-	name := strings.ToLower(env)
 	ring := h.rings[name]
 	if ring == nil {
-		if number < 0 || len(name) > longestTag || name != "" && h.named() >= keptEnvs {
+		if number < 0 || !roomFor(h.rings, name) {
 			return nil
 		}
 		ring = new([keptHours]*hourSum)
@@ -210,15 +210,6 @@ func (h *hours) at(env string, number int64) *hourSum {
 	}
 	h.last = *slot
 	return *slot
-}
-
-// named is how many environments have a name.
-func (h *hours) named() int {
-	n := len(h.rings)
-	if h.rings[""] != nil {
-		n--
-	}
-	return n
 }
 
 // collect writes the hours that changed.

@@ -1,11 +1,10 @@
 package evidence
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +30,7 @@ const promptUsers = 256
 type issue struct {
 	store.Issue
 	users map[string]*issueUsers // "" = all, else rollout/arm
+	own   issueState
 	dirty bool
 }
 
@@ -39,11 +39,6 @@ type issueUsers struct {
 	issue, key string
 	set        stats.Set
 	dirty      bool
-}
-
-// issueState is Issue.State: when it came back after it was resolved.
-type issueState struct {
-	Regressed time.Time `json:"regressed,omitzero"`
 }
 
 type issues struct {
@@ -62,7 +57,9 @@ func newIssues(limit int) issues {
 
 func (s *issues) load(list []store.Issue) {
 	for _, in := range list {
-		s.put(&issue{Issue: in, users: map[string]*issueUsers{}})
+		it := &issue{Issue: in, users: map[string]*issueUsers{}}
+		it.restore()
+		s.put(it)
 		if n, err := strconv.Atoi(strings.TrimPrefix(in.ID, issuePrefix)); err == nil {
 			s.next = max(s.next, n+1)
 		}
@@ -116,14 +113,15 @@ func (e *Engine) issue(b *batch, ev *telemetry.Event) {
 		s.put(it)
 	}
 	s.change(it)
-	if it.Status == "resolved" {
-		it.Status = "unresolved"
-		it.State, _ = json.Marshal(issueState{Regressed: ev.Received}) // cannot fail: a time
-	}
+	it.comeBack(ev)
+	it.count(ev)
 	it.Level, it.LastSeen = levelOf(ev), ev.Received
 	it.Events++
 	it.Users = s.see(it, "", ev)
 	for _, r := range e.rollouts {
+		if !r.of(ev) {
+			continue
+		}
 		if a := telemetry.Attribute(&r.attr, ev, r.members.has); a.Arm() != telemetry.Unknown {
 			s.arm(it, r.target, a.Arm(), ev)
 		}
@@ -169,7 +167,8 @@ func (s *issues) collect(b *batch) error {
 	for _, it := range s.dirty {
 		it.dirty = false
 		out := it.Issue
-		out.Arms = maps.Clone(it.Arms)
+		out.Arms, out.Hours = maps.Clone(it.Arms), slices.Clone(it.Hours)
+		out.State, _ = json.Marshal(it.own) // cannot fail: text and numbers
 		b.Issues = append(b.Issues, out)
 	}
 	b.Samples = append(b.Samples, s.samples...)
@@ -189,41 +188,6 @@ func (s *issues) collect(b *batch) error {
 	}
 	clear(s.users[len(later):])
 	s.users = later
-	return nil
-}
-
-type statusChange struct {
-	id, status string
-	err        error
-}
-
-// ErrStatus is returned by SetIssueStatus for a word that is no status.
-var ErrStatus = errors.New("issue status: use unresolved, resolved or ignored")
-
-// SetIssueStatus makes a person's decision about an issue durable. It returns
-// store.ErrNotFound, ErrStatus, or Accept's errors.
-func (e *Engine) SetIssueStatus(ctx context.Context, id, status string) error {
-	if status != "unresolved" && status != "resolved" && status != "ignored" {
-		return fmt.Errorf("%q: %w", status, ErrStatus)
-	}
-	change := &statusChange{id: id, status: status}
-	r := &request{status: change, done: make(chan error, 1)}
-	if err := e.queue.push(r, e.limits.Queue); err != nil {
-		return err
-	}
-	if err := wait(ctx, r); err != nil {
-		return err
-	}
-	return change.err
-}
-
-func (s *issues) setStatus(id, status string) error {
-	it := s.byID[id]
-	if it == nil {
-		return fmt.Errorf("issue %s: %w", id, store.ErrNotFound)
-	}
-	it.Status = status
-	s.change(it)
 	return nil
 }
 

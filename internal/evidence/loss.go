@@ -29,7 +29,7 @@ const (
 // assigns, each user once an attempt: an arm whose users send less telemetry
 // than the other's looks better than it is. Flag evaluations write it.
 type exposures struct {
-	known sync.Map // users; read without the lock, as most evaluations are repeated
+	known sync.Map // users as stored; read without the lock, as most evaluations are repeated
 
 	mu       sync.Mutex // guards the fields below
 	noted    int        // users in known
@@ -47,9 +47,10 @@ type exposure struct {
 	at       int64 // Unix ms, a minute exact
 }
 
-// note records an evaluation. Users beyond stats.SampleStop are not noted.
-func (x *exposures) note(user string, lookup func(string) (string, bool), now int64) {
-	if _, ok := x.known.Load(user); ok {
+// note records an evaluation for user, who is stored as name. Users beyond
+// stats.SampleStop are not noted.
+func (x *exposures) note(user, name string, lookup func(string) (string, bool), now int64) {
+	if _, ok := x.known.Load(name); ok {
 		return
 	}
 	x.mu.Lock()
@@ -63,12 +64,12 @@ func (x *exposures) note(user string, lookup func(string) (string, bool), now in
 	if x.named(user, lookup) {
 		return
 	}
-	user = strings.Clone(user)
-	if _, again := x.known.LoadOrStore(user, struct{}{}); again {
+	name = strings.Clone(name)
+	if _, again := x.known.LoadOrStore(name, struct{}{}); again {
 		return
 	}
 	x.noted++
-	x.waiting = append(x.waiting, exposure{userHash(user), x.target.Assign(user), x.interval, now})
+	x.waiting = append(x.waiting, exposure{userHash(name), x.target.Assign(user), x.interval, now})
 }
 
 // named reports whether the plan includes or excludes the user by name.
@@ -235,11 +236,11 @@ func takeLosses(values map[string]store.Value, log *slog.Logger) map[string]loss
 }
 
 // expose notes an evaluation with the rollouts of its flag.
-func (r *audience) expose(user string, lookup func(string) (string, bool), now int64) {
+func (r *audience) expose(user, name string, lookup func(string) (string, bool), now int64) {
 	if len(r.terms) > 0 {
 		if met, known := telemetry.Meets(r.terms, lookup); !met || !known {
 			return
 		}
 	}
-	r.exposed.note(user, lookup, now)
+	r.exposed.note(user, name, lookup, now)
 }

@@ -91,7 +91,7 @@ func (s *series) cellAt(minute int64, attempt, interval int) (*hour, *cell) {
 // sample is one event as a series sees it.
 type sample struct {
 	at       int64 // arrival, Unix ms
-	n        int64 // events it stands for
+	n        int64 // events it stands for, each of value
 	value    float64
 	measured bool   // value counts in sum and sketch
 	user     uint64 // hash, 0 = none
@@ -105,8 +105,8 @@ func (s *series) add(attempt, interval int, v sample) *cell {
 	delete(s.spells, h.index/spellHours)
 	h.count += v.n
 	if v.measured {
-		c.sum += v.value
-		h.sum += v.value
+		c.sum += v.value * float64(v.n)
+		h.sum += v.value * float64(v.n)
 		if s.sketched {
 			if c.packed != nil { // a late event, into an old minute
 				c.open()
@@ -115,8 +115,11 @@ func (s *series) add(attempt, interval int, v sample) *cell {
 			if c.sketch == nil {
 				c.sketch = new(stats.Sketch)
 			}
-			c.sketch.Add(v.value)
-			h.sketch = addTo(h.sketch, v.value)
+			c.sketch.AddN(v.value, v.n)
+			if h.sketch == nil {
+				h.sketch = new(stats.Sketch)
+			}
+			h.sketch.AddN(v.value, v.n)
 		}
 	}
 	if v.user != 0 {

@@ -86,7 +86,7 @@ func (e *Engine) sampleBits(t Target) []int {
 	for i, interval := range t.Intervals {
 		last := dayOf(interval.From)
 		users, seen := 0.0, map[int64]bool{}
-		for _, at := range e.daily.between(t.Plan.Environment, last-sampleDays, last) {
+		for _, at := range e.daily.between(t.Project, t.Plan.Environment, last-sampleDays, last) {
 			users += at.Users.estimate()
 			seen[at.Day] = true
 		}

@@ -17,7 +17,7 @@ func TestSample(t *testing.T) {
 	g := newRig(t, nil)
 	g.e.mu.Lock()
 	for d := range int64(3) {
-		at := g.e.daily.at("production", toMS(t0)-(d+1)*24*hourMS)
+		at := g.e.daily.at("1", "production", toMS(t0)-(d+1)*24*hourMS)
 		for i := range 200_000 {
 			at.Users = at.Users.add(dailyHash(fmt.Sprint(d, "/", i)))
 		}

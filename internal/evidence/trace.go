@@ -72,8 +72,9 @@ func (t *traces) fetchSlot(user, flagKey string) *atomic.Pointer[fetched] {
 	return &t.fetches[h%tracedFetches]
 }
 
-func (t *traces) eventSlot(user string) *atomic.Pointer[telemetry.Event] {
-	return &t.events[maphash.String(t.seed, user)%tracedEvents]
+func (t *traces) eventSlot(project, user string) *atomic.Pointer[telemetry.Event] {
+	h := maphash.String(t.seed, user) ^ maphash.String(t.seed, flag.ProjectOf(project))*3
+	return &t.events[h%tracedEvents]
 }
 
 // fetched notes an answer; now is in Unix ms. It allocates once a minute for
@@ -102,7 +103,7 @@ func (t *traces) sent(e *telemetry.Event) {
 		x.Frames = nil
 		kept.Exception = &x
 	}
-	t.eventSlot(user).Store(&kept)
+	t.eventSlot(e.Project, user).Store(&kept)
 }
 
 func userOf(e *telemetry.Event) string {
@@ -112,22 +113,23 @@ func userOf(e *telemetry.Event) string {
 	return e.SessionUser
 }
 
-// Trace follows a user of a flag: the newest fetch and event that this server
-// remembers since its start, and what the rollouts of the flag make of the
+// Trace follows a user of a project's flag: the newest fetch, and the newest
+// event of the project, that this server remembers since its start, and what the rollouts of the flag make of the
 // event. A user whom a newer one displaced is not remembered. It counts nothing.
-func (e *Engine) Trace(flagKey, user string) Trace {
+func (e *Engine) Trace(project, flagKey, user string) Trace {
 	out := Trace{Since: e.traces.began}
 	if f := e.traces.fetchSlot(user, flagKey).Load(); f != nil && f.user == user && f.flag == flagKey {
 		out.Fetch = f.Fetch
 	}
-	if ev := e.traces.eventSlot(user).Load(); ev != nil && userOf(ev) == user {
+	name := e.subjects.Name(project, user)
+	if ev := e.traces.eventSlot(project, name).Load(); ev != nil && userOf(ev) == name && sameProject(ev.Project, project) {
 		out.Event = ev
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, r := range e.rollouts {
-		if r.target.Split.Flag == flagKey {
-			out.Rollouts = append(out.Rollouts, r.trace(id, user, out.Event))
+		if r.target.Split.Flag == flagKey && r.target.Project == flag.ProjectOf(project) {
+			out.Rollouts = append(out.Rollouts, r.trace(id, &telemetry.Event{User: name, Key: user}, out.Event))
 		}
 	}
 	slices.SortFunc(out.Rollouts, func(a, b TracedRollout) int { return strings.Compare(a.Rollout, b.Rollout) })
@@ -136,10 +138,10 @@ func (e *Engine) Trace(flagKey, user string) Trace {
 
 // trace attributes an event as add does, and counts nothing. Without an event
 // it tells of the user alone.
-func (r *rollout) trace(id, user string, e *telemetry.Event) TracedRollout {
+func (r *rollout) trace(id string, user, e *telemetry.Event) TracedRollout {
 	known := e != nil
 	if !known {
-		e = &telemetry.Event{User: user}
+		e = user
 	}
 	x := &adder{r: r, e: e, a: telemetry.Attribute(&r.attr, e, r.members.has), page: r.attr.OnPage(e)}
 	out := TracedRollout{

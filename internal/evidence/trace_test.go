@@ -13,7 +13,7 @@ import (
 func TestTrace(t *testing.T) {
 	g := newRig(t, nil)
 	user := g.userOf(telemetry.New, 0)
-	got := g.e.Trace("f", user)
+	got := g.e.Trace("1", "f", user)
 	if !got.Fetch.At.IsZero() || got.Event != nil || len(got.Rollouts) != 1 || got.Rollouts[0].Attribution.Assigned != telemetry.New || got.Rollouts[0].Counted != nil {
 		t.Errorf("before anything happened: %+v", got)
 	}
@@ -23,7 +23,7 @@ func TestTrace(t *testing.T) {
 	ev.Exception = &telemetry.Exception{Type: "TypeError", Frames: make([]telemetry.Frame, 3)}
 	g.send(ev)
 
-	got = g.e.Trace("f", user)
+	got = g.e.Trace("1", "f", user)
 	if got.Fetch.Variant != "new" || !got.Fetch.Server || got.Fetch.At.IsZero() {
 		t.Errorf("fetch %+v", got.Fetch)
 	}
@@ -34,10 +34,10 @@ func TestTrace(t *testing.T) {
 	if !r.Attribution.Conflict || !slices.Contains(r.Counted, "errors") || slices.Contains(r.Counted, "lcp") {
 		t.Errorf("rollout %+v", r)
 	}
-	if other := g.e.Trace("f", "somebody"); other.Event != nil || !other.Fetch.At.IsZero() {
+	if other := g.e.Trace("1", "f", "somebody"); other.Event != nil || !other.Fetch.At.IsZero() {
 		t.Errorf("of somebody else: %+v", other)
 	}
-	if other := g.e.Trace("g", user); len(other.Rollouts) != 0 || !other.Fetch.At.IsZero() {
+	if other := g.e.Trace("1", "g", user); len(other.Rollouts) != 0 || !other.Fetch.At.IsZero() {
 		t.Errorf("of another flag: %+v", other)
 	}
 }
@@ -50,18 +50,18 @@ func TestTraceSaysWhyNothingCounts(t *testing.T) {
 	g.target.Split = g.target.Plan.Split(50_000)
 	g.watch()
 	g.send(g.failure("u", "error"))
-	if r := g.e.Trace("f", "u").Rollouts[0]; r.Attribution.Why != telemetry.WhyNotMember || r.Tagged || r.Counted != nil {
+	if r := g.e.Trace("1", "f", "u").Rollouts[0]; r.Attribution.Why != telemetry.WhyNotMember || r.Tagged || r.Counted != nil {
 		t.Errorf("without audience and tags: %+v", r)
 	}
 	late := g.failure("u", "error")
 	late.Tags, late.Late, late.Time = map[string]string{"feature": "x"}, true, t0.Add(-time.Hour)
 	g.send(late)
-	if r := g.e.Trace("f", "u").Rollouts[0]; !r.Tagged || r.Counted != nil {
+	if r := g.e.Trace("1", "f", "u").Rollouts[0]; !r.Tagged || r.Counted != nil {
 		t.Errorf("late: %+v", r)
 	}
 	late.ID, late.Late = "now", false
 	g.send(late)
-	if r := g.e.Trace("f", "u").Rollouts[0]; !slices.Contains(r.Counted, "errors") {
+	if r := g.e.Trace("1", "f", "u").Rollouts[0]; !slices.Contains(r.Counted, "errors") {
 		t.Errorf("tagged: %+v", r)
 	}
 }

@@ -27,6 +27,7 @@ func (m member) row() store.UserRow {
 // audience is what Evaluated reads of a rollout, without a lock; immutable.
 type audience struct {
 	rollout, by string
+	project     string
 	terms       []flag.Term
 	members     *memberSet
 	exposed     *exposures
@@ -58,15 +59,16 @@ func (e *Engine) learn(flagKey string, c flag.Context) {
 		if !ok || user == "" {
 			continue
 		}
-		r.expose(user, lookup, e.usage.now.Load())
-		if len(r.terms) == 0 || r.members.has(user) {
+		name := e.subjects.Name(r.project, user)
+		r.expose(user, name, lookup, e.usage.now.Load())
+		if len(r.terms) == 0 || r.members.has(name) {
 			continue
 		}
 		if met, known := telemetry.Meets(r.terms, lookup); !met || !known {
 			continue
 		}
-		if e.queue.pushMember(member{r.rollout, user}) {
-			r.members.add(user)
+		if e.queue.pushMember(member{r.rollout, name}) {
+			r.members.add(name)
 		}
 	}
 }

@@ -23,34 +23,39 @@ const sourcePrefix = "source:"
 // pushAge is how old a pushed value may be, where its metric sets no limit.
 const pushAge = 24 * time.Hour
 
-// Push makes a value durable under key; it replaces an older one. The errors
+// Push makes a value of a project durable under key; it replaces an older one. The errors
 // are Accept's, and ErrName for a key that is the server's own.
-func (e *Engine) Push(ctx context.Context, key, text string) error {
+func (e *Engine) Push(ctx context.Context, project, key, text string) error {
 	if strings.HasPrefix(key, reservedMark) {
 		return fmt.Errorf("value %q: names that begin with %s are the server's own: %w", key, reservedMark, ErrName)
 	}
-	return e.putValue(ctx, store.KeyValue{Key: key, Value: store.Value{Text: text, At: e.clock.Now()}})
+	return e.putValue(ctx, store.KeyValue{Key: valueKey(project, key), Value: store.Value{Text: text, At: e.clock.Now()}})
 }
 
-// ConfirmOpen notes a person's word that the channel of a source (feedback,
-// survey, usage) is open and was empty so far. The errors are Accept's.
-func (e *Engine) ConfirmOpen(ctx context.Context, source string) error {
-	return e.putValue(ctx, store.KeyValue{Key: sourcePrefix + source, Value: store.Value{Text: "confirmed", At: e.clock.Now()}})
+// ConfirmOpen notes a person's word that a project's channel of a source
+// (feedback, survey, usage) is open and was empty so far. The errors are Accept's.
+func (e *Engine) ConfirmOpen(ctx context.Context, project, source string) error {
+	return e.putValue(ctx, store.KeyValue{Key: valueKey(project, sourcePrefix+source), Value: store.Value{Text: "confirmed", At: e.clock.Now()}})
 }
 
 func (e *Engine) putValue(ctx context.Context, kv store.KeyValue) error {
-	r := &request{values: []store.KeyValue{kv}, done: make(chan error, 1)}
+	return e.putValues(ctx, []store.KeyValue{kv})
+}
+
+// putValues makes values durable, all or none.
+func (e *Engine) putValues(ctx context.Context, values []store.KeyValue) error {
+	r := &request{values: values, done: make(chan error, 1)}
 	if err := e.queue.push(r, e.limits.Queue); err != nil {
 		return err
 	}
 	return wait(ctx, r)
 }
 
-// Value returns what was last pushed under a key, and when.
-func (e *Engine) Value(key string) (text string, at time.Time, ok bool) {
+// Value returns what was last pushed under a key for a project, and when.
+func (e *Engine) Value(project, key string) (text string, at time.Time, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	v, ok := e.values[key]
+	v, ok := e.values[valueKey(project, key)]
 	return v.Text, v.At, ok
 }
 
@@ -58,20 +63,20 @@ func (e *Engine) Value(key string) (text string, at time.Time, ok bool) {
 func (e *Engine) setValue(b *batch, kv store.KeyValue) {
 	e.values[kv.Key] = kv.Value
 	b.Values = append(b.Values, kv)
+	if strings.HasPrefix(kv.Key, importPrefix) {
+		e.hours.made++ // histories that were told are told anew
+	}
 	v, ok := number(kv.Text)
 	if !ok {
 		return
 	}
-	if !strings.HasPrefix(kv.Key, reservedMark) {
-		e.hours.gauge(kv.Key, v, toMS(kv.At))
+	project, key := cutValueKey(kv.Key)
+	if !strings.HasPrefix(key, reservedMark) || fetchedKey(key) {
+		e.hours.gauge(project, key, v, toMS(kv.At))
 	}
 	for _, r := range e.rollouts {
-		for _, d := range r.defs {
-			if d.m.Kind != plan.Gauge || d.m.Of != kv.Key {
-				continue
-			}
-			x := &adder{r: r, b: b, at: toMS(b.now)}
-			x.put(d.m.Name, int(judge.Exposed), sample{at: x.at, n: 1, value: v, measured: true})
+		if sameProject(r.target.Project, project) {
+			r.keep(b, key, v)
 		}
 	}
 }
@@ -94,6 +99,7 @@ var sizeUnits = []struct {
 
 // number reads a pushed value such as 412kB in its metric's unit.
 func number(text string) (float64, bool) {
+	text, _, _ = strings.Cut(text, noteMark)
 	text = strings.TrimSpace(text)
 	for _, u := range sizeUnits {
 		rest, ok := strings.CutSuffix(text, u.suffix)
@@ -120,23 +126,24 @@ func (e *Engine) delivered(b *batch, ev *telemetry.Event) {
 	default:
 		return
 	}
-	if v, ok := e.values[sourcePrefix+name]; !ok || v.Text != "delivered" {
-		e.setValue(b, store.KeyValue{Key: sourcePrefix + name, Value: store.Value{Text: "delivered", At: ev.Received}})
+	key := valueKey(ev.Project, sourcePrefix+name)
+	if v, ok := e.values[key]; !ok || v.Text != "delivered" {
+		e.setValue(b, store.KeyValue{Key: key, Value: store.Value{Text: "delivered", At: ev.Received}})
 	}
 }
 
-// source is the state of a metric's source at now.
-func (e *Engine) source(m *plan.Metric, now time.Time) judge.Source {
+// source is the state of the source of a plan's metric in a project at now.
+func (e *Engine) source(p *plan.Plan, project string, m *plan.Metric, now time.Time) judge.Source {
 	s := judge.Source{Name: m.Source, State: judge.Delivering}
 	switch m.Source {
 	case "feedback", "survey", "usage":
-		if _, ok := e.values[sourcePrefix+m.Source]; !ok {
+		if _, ok := e.values[valueKey(project, sourcePrefix+m.Source)]; !ok {
 			s.State = judge.NeverDelivered
 		}
 	case "prometheus", "probe":
-		s.State, s.Error = judge.NeverDelivered, m.Source+" is not built into this server: push the value, or take the rule out"
+		return e.fetched(p, project, m, now)
 	case "push":
-		v, ok := e.values[m.Of]
+		v, ok := e.values[valueKey(project, m.Of)]
 		limit := pushAge
 		if m.Over > 0 {
 			limit = m.Over
@@ -149,8 +156,12 @@ func (e *Engine) source(m *plan.Metric, now time.Time) judge.Source {
 		}
 	default:
 		if m.Kind == plan.Gauge {
-			if _, ok := e.values[m.Of]; !ok {
+			v, ok := e.values[valueKey(project, m.Of)]
+			switch {
+			case !ok:
 				s.State = judge.NeverDelivered
+			case e.streamed(project, m.Of) && now.Sub(v.At) > streamAge:
+				s.State, s.Since, s.Error = judge.Failing, v.At.Add(streamAge), "the processes send no more of it"
 			}
 		}
 	}

@@ -103,7 +103,7 @@ func (v *view) measure(k windowKey, from, to time.Time) judge.Window {
 		}
 		return w
 	case plan.Gauge:
-		return v.gauge(m)
+		return v.gauge(m, k.group)
 	case plan.Slope:
 		return v.slope(m, k)
 	case plan.Age:
@@ -150,7 +150,7 @@ func share(top, bottom judge.Window, topUsers, bottomUsers bool) judge.Window {
 
 func (v *view) computed(m *plan.Metric, k windowKey, from, to time.Time) judge.Window {
 	switch m.Name {
-	case "logins":
+	case "logins", "uptime":
 		return share(v.series(m.Name, k), v.series(m.Name+allSuffix, k), false, false)
 	case "crash_free":
 		all := v.series(m.Name+allSuffix, k)
@@ -174,13 +174,13 @@ func (v *view) computed(m *plan.Metric, k windowKey, from, to time.Time) judge.W
 	return judge.Window{}
 }
 
-func (v *view) gauge(m *plan.Metric) judge.Window {
-	val, ok := v.e.values[m.Of]
+func (v *view) gauge(m *plan.Metric, g judge.Group) judge.Window {
+	val, ok := v.e.values[valueKey(v.r.target.Project, gaugeKey(v.r.target.Plan, m, g))]
 	if !ok {
 		return judge.Window{}
 	}
 	n, ok := number(val.Text)
-	return judge.Window{Value: n, Known: ok, Count: 1, Last: val.At}
+	return judge.Window{Value: n, Known: ok, Count: 1, Last: val.At, Series: note(val.Text)}
 }
 
 // slope is the least-squares line through the minute means of the last Over,
@@ -217,7 +217,7 @@ func (v *view) slope(m *plan.Metric, k windowKey) judge.Window {
 func (v *view) age(m *plan.Metric) judge.Window {
 	at := fromMS(v.r.scopeAt)
 	if m.Source == "push" {
-		val, ok := v.e.values[m.Of]
+		val, ok := v.e.values[valueKey(v.r.target.Project, m.Of)]
 		d := v.r.byName[m.Name]
 		if !ok || !d.filter.Match(&telemetry.Event{Tags: map[string]string{"value": val.Text}}, v.now) {
 			return judge.Window{}
@@ -251,7 +251,7 @@ func (v *view) Source(metric string) judge.Source {
 			m = part.m
 		}
 	}
-	s := v.e.source(m, v.now)
+	s := v.e.source(v.r.target.Plan, v.r.target.Project, m, v.now)
 	// A backend has no page loads: a quantile of which nothing was ever measured,
 	// by either group, has no source. A count of zero is data.
 	if s.State == judge.Delivering && v.r.sketched(metric) && v.r.series[metric] == nil {
@@ -264,7 +264,7 @@ func (v *view) Source(metric string) judge.Source {
 func (v *view) Pushed(key string) (string, time.Time, bool) {
 	v.e.mu.Lock()
 	defer v.e.mu.Unlock()
-	val, ok := v.e.values[key]
+	val, ok := v.e.values[valueKey(v.r.target.Project, key)]
 	return val.Text, val.At, ok
 }
 

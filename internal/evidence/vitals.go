@@ -122,7 +122,7 @@ func (l *loads) open(e *telemetry.Event, places []place, now time.Time) {
 // contextOf keeps of a page load what attribution of its vitals needs.
 func contextOf(e *telemetry.Event) *telemetry.Event {
 	return &telemetry.Event{
-		Kind: e.Kind, Project: e.Project, User: e.User, Environment: e.Environment, Release: e.Release,
+		Kind: e.Kind, Project: e.Project, User: e.User, Key: e.Key, Environment: e.Environment, Release: e.Release,
 		Platform: e.Platform, Tags: e.Tags, Flags: e.Flags, Attributes: e.Attributes, Page: e.Page, URL: e.URL, Trace: e.Trace,
 	}
 }
@@ -142,8 +142,8 @@ func (l *loads) join(e *telemetry.Event) *telemetry.Event {
 
 func fill(e, load *telemetry.Event) *telemetry.Event {
 	out := *e
-	if out.User == "" {
-		out.User = load.User
+	if out.User == "" && load.User != "" {
+		out.User, out.Key = load.User, load.Key
 	}
 	if len(out.Flags) == 0 && out.User == load.User {
 		out.Flags = load.Flags

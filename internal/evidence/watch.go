@@ -18,6 +18,7 @@ import (
 // shared and must not be changed.
 type Target struct {
 	Rollout string // id, "demo-1"
+	Project string // whose telemetry counts; "" = flag.FirstProject
 	Plan    *plan.Plan
 	Split   flag.Split // as served from now on
 	// Attempt counts the runs of evidence: the tests of each start anew. A
@@ -92,6 +93,7 @@ func (e *Engine) Watch(t Target) error {
 	if err := e.ready(ctx); err != nil {
 		return fmt.Errorf("watch %s: %w", t.Rollout, err)
 	}
+	t.Project = flag.ProjectOf(t.Project)
 	t.sample = e.sampleBits(t)
 	old := e.rollouts[t.Rollout]
 	if old != nil && samePlan(old.target.Plan, t.Plan) {
@@ -142,7 +144,7 @@ func (e *Engine) publishWatched() {
 		if by == "" {
 			by = "targetingKey"
 		}
-		m[split.Flag] = append(m[split.Flag], audience{id, by, split.Audience.Terms, r.members, r.exposed})
+		m[split.Flag] = append(m[split.Flag], audience{id, by, r.target.Project, split.Audience.Terms, r.members, r.exposed})
 	}
 	e.watched.Store(&m)
 }
@@ -337,6 +339,9 @@ func (e *Engine) loadShared(ctx context.Context) error {
 			return fmt.Errorf("%w: page load %s: %w", errCell, row.ID, err)
 		}
 		l.ID, l.Due = row.ID, row.Due
+		if e.subjects.Hash && l.Load != nil {
+			l.Load.User = "" // the id that the arm was found by is gone: what was reported remains
+		}
 		e.loads.put(&l)
 	}
 	list, err := e.store.Issues(ctx, store.IssueQuery{})

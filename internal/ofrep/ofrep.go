@@ -60,6 +60,9 @@ func (e *LimitedError) Error() string { return "ofrep: too many requests" }
 type Key struct {
 	Server bool   // sees all flags; else only those with client: true
 	ID     string // names the key without revealing it
+	// Place is the project and the environment that the key is for: flags of
+	// others do not exist for it.
+	Place flag.Place
 }
 
 // KeyChecker knows the keys. key is "" when none was sent; origin is the
@@ -237,7 +240,7 @@ func (d *Door) admit(w http.ResponseWriter, r *http.Request, sent string) (calle
 
 // sees reports whether the flag exists for the caller.
 func (c caller) sees(rs *flag.Ruleset, key string) bool {
-	return (c.Server || rs.Client(key)) && (c.selector == "" || rs.InSet(key, c.selector))
+	return (c.Server || rs.Client(key)) && rs.Admits(key, c.Place) && (c.selector == "" || rs.InSet(key, c.selector))
 }
 
 // sentKey reads `Authorization: Bearer …` or `X-API-Key`.

@@ -31,12 +31,16 @@ const (
 )
 
 // of is whose a row's thing is.
-type of bool
+type of string
 
 const (
-	project of = false // nothing of it is there for people of other projects
-	serverS of = true  // the server's: people of every project alike
+	project of = ""       // a project's: where the path names a thing, there is none for people of other projects
+	serverS of = "server" // the server's: people of every project alike
+	whole   of = "whole"  // the whole server's: nothing for whoever is limited to projects
 )
+
+// named are the paths that name a thing of a project.
+var named = regexp.MustCompile(`^(/api/v1)?/(rollouts|flags|plans|issues|baselines)/\{`)
 
 // operations are those of the OpenAPI document.
 var operations = map[string]struct {
@@ -47,12 +51,14 @@ var operations = map[string]struct {
 
 	"list-audit": {auth.Read, project}, "list-flags": {auth.Read, project}, "get-flags-env": {auth.Read, project}, "list-stale-flags": {auth.Read, project},
 	"get-flag": {auth.Read, project}, "evaluate-flag": {auth.Read, project}, "get-flag-history": {auth.Read, project}, "list-issues": {auth.Read, project},
-	"get-issue": {auth.Read, project}, "list-plans": {auth.Read, project}, "lint-plan": {auth.Read, project}, "show-plan": {auth.Read, project},
+	"get-issue": {auth.Read, project}, "triage-issue": {auth.Operate, project}, "upload-source-maps": {auth.Operate, project},
+	"list-source-maps": {auth.Read, project}, "delete-source-maps": {auth.Operate, project}, "get-baseline": {auth.Read, project}, "list-plans": {auth.Read, project}, "lint-plan": {auth.Read, project}, "show-plan": {auth.Read, project},
 	"simulate-plan": {auth.Read, project}, "get-plan": {auth.Read, project}, "diff-plan": {auth.Read, project}, "diff-plan-draft": {auth.Read, project},
 	"list-plan-versions": {auth.Read, project}, "list-rollouts": {auth.Read, project}, "get-rollout": {auth.Read, project}, "get-calendar": {auth.Read, project},
 	"explain-rollout": {auth.Read, project}, "doctor": {auth.Read, project}, "get-journal": {auth.Read, project}, "get-notices": {auth.Read, project}, "get-rollout-plan": {auth.Read, project},
 	"get-report": {auth.Read, project}, "get-runbook": {auth.Read, project}, "get-series": {auth.Read, project}, "get-timeline": {auth.Read, project},
-	"get-telemetry": {auth.Read, project}, "stream": {auth.Read, project},
+	"get-telemetry": {auth.Read, whole}, "stream": {auth.Read, project},
+	"get-emergency": {auth.Read, project}, "list-channels": {auth.Read, project}, "list-sources": {auth.Read, whole}, "test-source": {auth.Operate, whole}, "test-channel": {auth.Operate, whole},
 
 	"record-feedback": {auth.Operate, project}, "delete-flag": {auth.Operate, project}, "put-flag": {auth.Operate, project}, "put-plan": {auth.Operate, project},
 	"report-release": {auth.Operate, project}, "create-rollout": {auth.Operate, project}, "cancel-rollout": {auth.Operate, project},
@@ -62,11 +68,12 @@ var operations = map[string]struct {
 	"start-rollout": {auth.Operate, project}, "confirm-source": {auth.Operate, project}, "push-values": {auth.Operate, project},
 
 	"accept-rollout": {auth.Approve, project}, "approve-rollout": {auth.Approve, project}, "promote-rollout": {auth.Approve, project},
-	"restart-rollout": {auth.Approve, project}, "revise-rollout": {auth.Approve, project},
+	"restart-rollout": {auth.Approve, project}, "import-baseline": {auth.Approve, project}, "revise-rollout": {auth.Approve, project},
 
-	"get-me": {auth.Read, serverS}, "list-sessions": {auth.Read, serverS}, "end-session": {auth.Read, serverS},
-	"list-people": {auth.Admin, serverS}, "put-person": {auth.Admin, serverS}, "delete-person": {auth.Admin, serverS}, "set-password": {auth.Admin, serverS},
-	"list-tokens": {auth.Admin, serverS}, "create-token": {auth.Admin, serverS}, "revoke-token": {auth.Admin, serverS},
+	"list-projects": {auth.Read, project}, "create-project": {auth.Admin, whole}, "rename-project": {auth.Admin, project},
+	"get-storage": {auth.Admin, whole}, "get-me": {auth.Read, serverS}, "list-sessions": {auth.Read, serverS}, "end-session": {auth.Read, serverS},
+	"list-people": {auth.Admin, whole}, "put-person": {auth.Admin, whole}, "delete-person": {auth.Admin, whole}, "set-password": {auth.Admin, whole},
+	"list-tokens": {auth.Admin, serverS}, "create-token": {auth.Admin, serverS}, "revoke-token": {auth.Admin, serverS}, "forget-subject": {auth.Admin, project},
 }
 
 // forms are the POST routes of the pages, with an address to try: {id} is a
@@ -82,12 +89,18 @@ var forms = map[string]struct {
 	"/rollouts/{id}/{verb}":            {need: auth.Operate, path: "/rollouts/{id}/start"},
 	"/rollouts/{id}/revise":            {need: auth.Approve, path: "/rollouts/{id}/revise"},
 	"/plans/{plan}/rollouts":           {need: auth.Operate, path: "/plans/checkout/rollouts"},
+	"/plans/{plan}/baseline":           {need: auth.Approve, path: "/plans/checkout/baseline"},
 	"/plans/{plan}/simulate":           {need: auth.Read, path: "/plans/checkout/simulate"},
 	"/plans/{plan}/diff":               {need: auth.Read, path: "/plans/checkout/diff?from=1&to=draft"},
+	"/issues/{id}":                     {need: auth.Operate, path: "/issues/SERIN-1", form: url.Values{"do": {"review"}}},
 	"/settings/me/password":            {need: anybody, of: serverS, path: "/settings/me/password", form: url.Values{"password": {"a"}, "again": {"b"}}},
 	"/settings/sessions/{id}/end":      {need: anybody, of: serverS, path: "/settings/sessions/0123456789abcdef/end"},
 	"/settings/tokens":                 {need: auth.Admin, path: "/settings/tokens"},
 	"/settings/tokens/{id}/revoke":     {need: auth.Admin, path: "/settings/tokens/nothing/revoke", form: url.Values{"reason": {"a test"}}},
+	"/settings/projects":               {need: auth.Admin, path: "/settings/projects"},
+	"/settings/projects/{project}":     {need: auth.Admin, path: "/settings/projects/1"},
+	"/settings/channels/test":          {need: auth.Operate, of: whole, path: "/settings/channels/test", form: url.Values{"address": {"pagerduty:nobody"}}},
+	"/settings/forget":                 {need: auth.Admin, path: "/settings/forget", form: url.Values{"user": {"nobody-known"}, "again": {"nobody-known"}, "reason": {"a test"}}},
 	"/settings/people":                 {need: auth.Admin, path: "/settings/people"},
 	"/settings/people/{name}":          {need: auth.Admin, path: "/settings/people/nobody"},
 	"/settings/people/{name}/password": {need: auth.Admin, path: "/settings/people/nobody/password", form: url.Values{"password": {goodPassword}}},
@@ -100,8 +113,9 @@ const goodPassword = "correct horse battery"
 // caller is somebody who tries.
 type caller struct {
 	name   string
-	scope  scope // "" = none
-	away   bool  // limited to another project
+	scope  scope    // "" = none
+	away   bool     // limited to another project than 1
+	in     []string // projects; none = all
 	bearer string
 	cookie string
 }
@@ -109,19 +123,20 @@ type caller struct {
 var ranks = map[scope]int{auth.Read: 1, auth.Operate: 2, auth.Approve: 3, auth.Admin: 4}
 
 // may is the table's word on a row: 200 = let in, else the status of the
-// refusal. stranger is the status for whoever is not known: 401 of the API,
+// refusal. hidden says that the row is about a thing that is not there for the
+// caller. stranger is the status for whoever is not known: 401 of the API,
 // which looks at the scope first, 303 of the pages, which look at the project
 // first.
-func (c caller) may(need scope, thing of, stranger int) int {
+func (c caller) may(need scope, thing of, hidden bool, stranger int) int {
 	low := ranks[c.scope] < ranks[need]
 	switch {
 	case need == open2all:
 		return http.StatusOK
 	case c.scope == "":
 		return stranger
-	case c.away && thing == project && !(low && stranger == http.StatusUnauthorized):
+	case hidden && !(low && stranger == http.StatusUnauthorized):
 		return http.StatusNotFound
-	case low:
+	case low, thing == whole && len(c.in) > 0:
 		return http.StatusForbidden
 	}
 	return http.StatusOK
@@ -131,6 +146,7 @@ func (c caller) may(need scope, thing of, stranger int) int {
 // the account narrows, and the three kinds of keys.
 func cast(t *testing.T, s *site) []caller {
 	t.Helper()
+	s.second()
 	out := []caller{{name: "nobody"}}
 	for _, p := range []struct {
 		name, role string
@@ -142,9 +158,13 @@ func cast(t *testing.T, s *site) []caller {
 	} {
 		s.ask(http.MethodPut, "/people/"+p.name, map[string]any{"role": p.role, "projects": p.projects}, nil)
 		s.ask(http.MethodPost, "/people/"+p.name+"/password", map[string]any{"password": goodPassword}, nil)
-		c := caller{name: p.name, scope: p.scope, away: len(p.projects) == 1, bearer: s.token(map[string]any{"name": p.name, "kind": "operator", "scopes": []string{"admin"}, "person": p.name})}
+		c := caller{name: p.name, scope: p.scope, away: len(p.projects) == 1, in: p.projects, bearer: s.token(map[string]any{"name": p.name, "kind": "operator", "scopes": []string{"admin"}, "person": p.name})}
 		c.cookie = s.signIn(p.name)
 		out = append(out, c)
+	}
+	for _, id := range []string{"1", "2"} {
+		out = append(out, caller{name: "admin token of project " + id, scope: auth.Admin, away: id != "1", in: []string{id},
+			bearer: s.token(map[string]any{"name": "admin of " + id, "kind": "operator", "scopes": []string{"admin"}, "projects": []string{id}})})
 	}
 	return append(out,
 		caller{name: "publishable flags key", bearer: s.token(map[string]any{"name": "page", "kind": "flags"})},
@@ -224,7 +244,7 @@ func got(a answer) int {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return a.status
 	case http.StatusNotFound:
-		if text := string(a.body); strings.Contains(text, "nothing of project 1") || strings.Contains(text, "There is nothing here for you") {
+		if text := string(a.body); strings.Contains(text, "in the projects of") || strings.Contains(text, "There is no such page") {
 			return a.status
 		}
 	case http.StatusSeeOther:
@@ -258,6 +278,7 @@ func TestEveryOperationIsGuarded(t *testing.T) {
 				continue
 			}
 			seen[op.OperationID] = true
+			hides := named.MatchString(path) && op.OperationID != "put-flag" // who is limited is told the same of what there is not
 			method, path := strings.ToUpper(method), regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "nothing-1")
 			for _, c := range callers {
 				n++
@@ -266,13 +287,13 @@ func TestEveryOperationIsGuarded(t *testing.T) {
 					header = append(header, "Authorization", "Bearer "+c.bearer)
 				}
 				a := s.direct(method, path, "", header...)
-				if want := c.may(row.need, row.of, http.StatusUnauthorized); got(a) != want {
+				if want := c.may(row.need, row.of, hides && len(c.in) > 0, http.StatusUnauthorized); got(a) != want {
 					t.Errorf("%s as %s: %d %s, want %d", op.OperationID, c.name, a.status, a.detail(), want)
 				}
 				if c.cookie == "" {
 					continue
 				}
-				want := c.may(row.need, row.of, http.StatusUnauthorized)
+				want := c.may(row.need, row.of, hides && len(c.in) > 0, http.StatusUnauthorized)
 				if method != http.MethodGet && row.need != open2all {
 					want = http.StatusUnauthorized // a cookie changes nothing: no page of another site can use it
 				}
@@ -295,6 +316,7 @@ func TestEveryFormIsGuarded(t *testing.T) {
 	s := guarded(t, config.Config{})
 	callers := cast(t, s)
 	id := s.create(checkoutPlan)
+	s.envelope(minifiedCrash(strings.Repeat("a", 32), "web@1")) // SERIN-1
 	for _, route := range postRoutes(t) {
 		row, known := forms[route]
 		if !known {
@@ -321,7 +343,7 @@ func TestEveryFormIsGuarded(t *testing.T) {
 				}
 			}
 			a := s.submit(path, c.cookie, row.form)
-			if want := c.may(row.need, row.of, http.StatusSeeOther); got(a) != want {
+			if want := c.may(row.need, row.of, named.MatchString(route) && c.away, http.StatusSeeOther); got(a) != want {
 				t.Errorf("POST %s as %s: %d, want %d", route, c.name, got(a), want)
 			}
 			if route == "/logout" && c.cookie != "" {
@@ -413,12 +435,12 @@ func TestPagesOfAdmins(t *testing.T) {
 			return s.direct(http.MethodGet, path, "", "Cookie", web.CookieName+"="+c.cookie)
 		}
 		for _, path := range []string{"/settings/people", "/settings/people/vera", "/settings/tokens/first-ingest"} {
-			if a, want := page(path), c.may(auth.Admin, project, http.StatusSeeOther); got(a) != want {
+			if a, want := page(path), c.may(auth.Admin, project, false, http.StatusSeeOther); got(a) != want {
 				t.Errorf("%s as %s: %d, want %d", path, c.name, a.status, want)
 			}
 		}
 		for _, path := range []string{"/", "/rollouts/" + id, "/plans", "/audit", "/settings", "/settings/me"} {
-			a, want := page(path), c.may(auth.Read, of(path == "/settings/me"), http.StatusSeeOther)
+			a, want := page(path), c.may(auth.Read, project, c.away && strings.HasPrefix(path, "/rollouts/"), http.StatusSeeOther)
 			if got(a) != want {
 				t.Errorf("%s as %s: %d, want %d", path, c.name, a.status, want)
 			}

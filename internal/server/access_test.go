@@ -81,6 +81,18 @@ func TestPagesAreAccessible(t *testing.T) {
 	for _, path := range []string{"/settings", "/settings/people", "/settings/people/ann", "/settings/me", "/settings/tokens/first-ingest"} {
 		a.page(path, path)
 	}
+	a.page("welcome, following a user", "/welcome?user=u1&flag=newCheckout")
+	a.page("emergency runbook", "/rollouts/"+running+"/emergency")
+	a.page("baseline", "/plans/running/baseline")
+	for _, path := range []string{"/settings/storage", "/settings/forget"} {
+		a.page(path, path)
+	}
+	s.envelope(minifiedCrash(strings.Repeat("a", 32), "web@1"))
+	s.upload("web@1", "~/static/app.js", "../sourcemap/testdata/app.js.map")
+	a.page("errors", "/issues")
+	a.page("a search with a fault", "/issues?q=level:%3E%3D%3E")
+	a.page("a search without a find", "/issues?q=is:ignored")
+	a.page("an issue", "/issues/SERIN-1")
 	a.page("audit log", "/audit")
 	a.page("audit log of nobody", "/audit?who=nobody&target=rollout+"+running)
 	a.page("confirm rollback", "/rollouts/"+running+"/rollback")

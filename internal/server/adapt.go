@@ -12,6 +12,7 @@ import (
 	"serin/internal/auth/oidc"
 	"serin/internal/controller"
 	"serin/internal/evidence"
+	"serin/internal/flag"
 	"serin/internal/intake"
 	"serin/internal/ofrep"
 	"serin/internal/rollout"
@@ -27,7 +28,7 @@ type watcher struct{ *evidence.Engine }
 
 func (w watcher) Watch(c controller.Watch) error {
 	t := evidence.Target{
-		Rollout: c.Rollout, Plan: c.Plan, Split: c.Split, Attempt: c.Attempt, Stage: c.Stage, Active: c.Active,
+		Rollout: c.Rollout, Project: c.Project, Plan: c.Plan, Split: c.Split, Attempt: c.Attempt, Stage: c.Stage, Active: c.Active,
 		StageAt: c.StageAt, AttemptAt: c.AttemptAt, RolloutAt: c.StartedAt,
 	}
 	for _, i := range c.Intervals {
@@ -47,11 +48,14 @@ func (w watcher) Series(id, metric string, from, to time.Time, points int) ([]co
 
 // sink gives the evidence engine to the telemetry door. Nothing personal
 // passes it that is not needed: see telemetry.Scrub.
-type sink struct{ *evidence.Engine }
+type sink struct {
+	*evidence.Engine
+	scrub telemetry.ScrubOptions
+}
 
 func (s sink) Accept(ctx context.Context, events []telemetry.Event) error {
 	for i := range events {
-		telemetry.Scrub(&events[i], telemetry.ScrubOptions{})
+		telemetry.Scrub(&events[i], s.scrub)
 	}
 	err := s.Engine.Accept(ctx, events)
 	switch {
@@ -79,7 +83,7 @@ func (k ingestKeys) IngestKey(ctx context.Context, key, project, origin string) 
 	case err == nil && found.Publishable && k.limit.wait(ctx, found.ID) > 0:
 		return intake.Key{}, intake.ErrOverload
 	}
-	return intake.Key{ID: found.ID, Environment: found.Environment, Publishable: found.Publishable, Origins: found.Origins}, err
+	return intake.Key{ID: found.ID, Project: found.Project, Environment: found.Environment, Publishable: found.Publishable, Origins: found.Origins}, err
 }
 
 // flagKeys checks the keys of the flag door.
@@ -100,7 +104,7 @@ func (k flagKeys) FlagKey(ctx context.Context, key, origin string) (ofrep.Key, e
 			return ofrep.Key{}, &ofrep.LimitedError{RetryAfter: wait}
 		}
 	}
-	return ofrep.Key{Server: found.Server, ID: found.ID}, err
+	return ofrep.Key{Server: found.Server, ID: found.ID, Place: flag.Place{Project: found.Project, Environment: found.Environment}}, err
 }
 
 // pages gives the controller to the dashboard. A person without a plan role

@@ -2,21 +2,21 @@ package server
 
 import (
 	"fmt"
-	"net/netip"
 
 	"serin/internal/config"
 	"serin/internal/notify/slack"
 	"serin/internal/notify/webhook"
+	"serin/internal/outbound"
 )
 
-// notifiers connects the channels of a configuration and takes away those of
-// the one before that it no longer has.
+// notifiers connects the channels and deploy hooks of a configuration and
+// takes away those of the one before that it no longer has.
 func (s *Server) notifiers(c, before config.Config) error {
 	made := make(map[string]*webhook.Notifier, len(c.Webhooks))
 	for name, w := range c.Webhooks {
 		options := webhook.Options{Endpoints: map[string]webhook.Endpoint{name: {URL: w.URL, Secrets: []string{w.Secret}}}, Logger: s.o.Logger}
 		if w.AllowPrivate {
-			options.Allow = privateRanges
+			options.Allow = outbound.Private
 		}
 		n, err := webhook.New(options)
 		if err != nil {
@@ -24,6 +24,11 @@ func (s *Server) notifiers(c, before config.Config) error {
 		}
 		made[name] = n
 	}
+	hooks, err := s.hooks(c)
+	if err != nil {
+		return err
+	}
+	s.useHooks(hooks, before)
 	courier := s.control.Courier()
 	if c.Slack.Token != "" {
 		courier.Use("slack", slack.New(slack.Options{Token: c.Slack.Token, BaseURL: c.Slack.APIURL, Channels: c.Slack.Channels, Logger: s.o.Logger}))
@@ -39,10 +44,4 @@ func (s *Server) notifiers(c, before config.Config) error {
 		courier.Use("webhook:"+name, n)
 	}
 	return nil
-}
-
-// privateRanges are the addresses that allow_private opens to a webhook.
-var privateRanges = []netip.Prefix{
-	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.0.0.0/8"),
-	netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("fc00::/7"),
 }

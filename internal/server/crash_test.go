@@ -249,6 +249,7 @@ func (l *ledger) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (l *ledger) count() int { l.mu.Lock(); defer l.mu.Unlock(); return len(l.acked) }
+func (l *ledger) reopen()    { l.mu.Lock(); defer l.mu.Unlock(); l.gone = false }
 func (l *ledger) down() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.gone }
 
 // crash reports an error of a user, as an application does.

@@ -354,11 +354,13 @@ func pointsOf(t *testing.T, a answer) map[string]int64 {
 }
 
 // TestDriven is what is tried with the program built with the tag rig:
-// scenarioDir over HTTP, and SIGKILL at the crash points.
+// scenarioDir over HTTP, SIGKILL at the crash points, and what a kill under
+// load would lose if telemetry were acknowledged before it is durable.
 func TestDriven(t *testing.T) {
 	path := buildRig(t)
 	t.Run("scenarios", func(t *testing.T) { scenariosOverHTTP(t, path) })
 	t.Run("crashes", func(t *testing.T) { crashAtEveryPoint(t, path) })
+	t.Run("answered early", func(t *testing.T) { testAnsweredEarly(t, path) })
 }
 
 // TestRigIsInNoReleasedBinary: the driven clock and the faults are compiled

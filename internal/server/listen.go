@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"serin/internal/api"
+	"serin/internal/health"
 	"serin/internal/intake"
 )
 
@@ -26,6 +27,9 @@ func (s *Server) listen() error {
 	secured, err := secure(s.o.Config.TLS, s.o.Data, s.o.Logger)
 	if err != nil {
 		return err
+	}
+	if secured != nil {
+		s.certificates = health.WatchCertificates(secured, s.o.Config.TLS.ACME.Hosts, nil)
 	}
 	for _, e := range []struct{ name, address string }{{"clients", s.o.Listen}, {"operators", s.o.Config.OperatorListen}} {
 		if e.address == "" {
@@ -59,7 +63,7 @@ func (s *Server) serve(clients *http.ServeMux, operators, telemetry http.Handler
 			h = route(clients, telemetry)
 		}
 		e.http = &http.Server{
-			Handler:           s.proxies.resolve(limitBody(h, bodyLimit)),
+			Handler:           s.stage.hold(s.proxies.resolve(limitBody(h, bodyLimit))),
 			ReadHeaderTimeout: 10 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 			ErrorLog:          slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelDebug),

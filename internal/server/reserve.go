@@ -12,6 +12,9 @@ import (
 // possible.
 type reserve string
 
+// reserveFile is its name in the data directory.
+const reserveFile = "reserve"
+
 // reserveBytes is room for many decisions, and little of any disk.
 const reserveBytes = 4 << 20
 

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"serin/internal/clock"
+	"serin/internal/evidence"
+	"serin/internal/store"
 )
 
 // This file is in no released binary: it needs the build tag rig. A server
@@ -27,7 +29,9 @@ import (
 //	SERIN_RIG_LISTEN  loopback address of the rig's own listener; default
 //	                  127.0.0.1:0, its address is printed as "rig  http://…"
 //	SERIN_FAULT       a point of controller.Options.Fault and its which time,
-//	                  such as "after commit#17": there the process kills itself
+//	                  such as "after commit#17": there the process kills itself;
+//	                  or "answer before commit": telemetry is acknowledged at
+//	                  once and stored a tenth of a second later
 //
 // POST /rig/clock {"to": "2025-03-03T09:00:30Z"} drives the clock there and
 // answers {"now": …, "points": {"after commit": 16, …}}, the crash points that
@@ -43,7 +47,7 @@ import (
 const rigPatience = 30 * time.Second
 
 // ownLoops are the loops of a server that wait for its clock besides one of
-// each rollout: the evidence's housekeeping and the retention.
+// each rollout and of each source: the evidence's housekeeping and the retention.
 const ownLoops = 2
 
 // rig drives a server.
@@ -61,7 +65,11 @@ func NewRig(ctx context.Context, o Options, getenv func(string) string) (s *Serv
 	if err != nil {
 		return nil, "", fmt.Errorf("SERIN_RIG_NOW: %w", err)
 	}
-	points, err := newFaults(getenv("SERIN_FAULT"))
+	fault := getenv("SERIN_FAULT")
+	if fault == answerEarly {
+		fault, o.Durable = "", func(s evidence.Store) evidence.Store { return hasty{s} }
+	}
+	points, err := newFaults(fault)
 	if err != nil {
 		return nil, "", fmt.Errorf("SERIN_FAULT: %w", err)
 	}
@@ -100,6 +108,18 @@ func listenLoopback(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s is no loopback address", address)
 	}
 	return net.Listen("tcp", address)
+}
+
+// answerEarly is the fault without which a kill under load must lose nothing.
+const answerEarly = "answer before commit"
+
+// hasty is a store that says of telemetry that it is durable before it is.
+type hasty struct{ evidence.Store }
+
+// AppendEvidence implements store.Evidence, badly.
+func (h hasty) AppendEvidence(ctx context.Context, b store.Batch) error {
+	time.AfterFunc(100*time.Millisecond, func() { _ = h.Store.AppendEvidence(context.WithoutCancel(ctx), b) })
+	return nil
 }
 
 // faults counts the crash points that are passed, and kills the process at one.
@@ -210,7 +230,7 @@ func (r *rig) settle(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	if err := r.clock.AwaitArmed(ctx, ownLoops+len(rollouts)); err != nil {
+	if err := r.clock.AwaitArmed(ctx, ownLoops+r.server.poller.Len()+len(rollouts)); err != nil {
 		return time.Time{}, err
 	}
 	courier := r.server.control.Courier()

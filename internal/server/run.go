@@ -34,8 +34,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	run("evidence", s.evidence.Run)
 	run("controller", s.control.Run)
-	run("retention", s.retain)
-	cautious := make(chan struct{})
+	run("retention", s.keeper.Run)
+	run("sources", s.poller.Run)
 	group.Go(func() error {
 		select {
 		case <-s.control.Running():
@@ -46,16 +46,11 @@ func (s *Server) Run(ctx context.Context) error {
 			fail(err)
 			return err
 		}
-		close(cautious)
+		s.stage.serve()
 		return nil
 	})
 	for _, e := range s.entrances {
 		group.Go(func() error {
-			select {
-			case <-cautious:
-			case <-engine.Done():
-				return nil
-			}
 			if err := e.http.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
 				fail(err)
 				return err
@@ -64,6 +59,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	<-failed.Done()
+	s.stage.stop()
 	s.endStreams() // they would outlast any limit
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
 	defer cancel()
@@ -82,20 +78,46 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Reloaded names the keys of the configuration that Reload takes over.
-var Reloaded = []string{"`slack`", "`webhooks`", "`trusted_proxies`", "`log.level`", "certificate files"}
+var Reloaded = []string{"`limits`", "`retention`", "`disk`", "`slack`", "`webhooks`", "`deploy_hooks`", "`sources`", "`trusted_proxies`", "`log.level`", "certificate files"}
 
-// Reload takes over what of c needs no restart; the rest stays as it was until
-// the next start. It is called by one goroutine at a time. After an error
-// nothing has changed.
+// Reload takes over what of c needs no restart and logs which keys those were;
+// the rest stays as it was until the next start, and the log names what of it
+// c changes. log.level is the caller's to set. It is called by one goroutine at
+// a time. After an error nothing has changed.
 func (s *Server) Reload(c config.Config) error {
 	trusted, err := c.Proxies()
+	if err != nil {
+		return err
+	}
+	keeping, err := policy(c)
+	if err != nil {
+		return err
+	}
+	sources, err := sourcesOf(c)
 	if err != nil {
 		return err
 	}
 	if err := s.notifiers(c, s.o.Config); err != nil {
 		return err
 	}
+	s.poller.Set(sources)
 	s.proxies.set(trusted)
-	s.o.Config.Slack, s.o.Config.Webhooks, s.o.Config.TrustedProxies = c.Slack, c.Webhooks, c.TrustedProxies
+	s.keeper.SetPolicy(keeping)
+	before := s.o.Config
+	if c.Limits.Flags != before.Limits.Flags {
+		s.limits.flags.set(c.Limits.Flags)
+	}
+	if c.Limits.Telemetry != before.Limits.Telemetry {
+		s.limits.telemetry.set(c.Limits.Telemetry)
+	}
+	next := &s.o.Config
+	next.Slack, next.Webhooks, next.DeployHooks, next.TrustedProxies = c.Slack, c.Webhooks, c.DeployHooks, c.TrustedProxies
+	next.Sources = c.Sources
+	next.Limits, next.Retention, next.Disk, next.Log.Level = c.Limits, c.Retention, c.Disk, c.Log.Level
+	attrs := []any{"taken over", config.Changed(before, *next)}
+	if waiting := config.Changed(*next, c); len(waiting) > 0 {
+		attrs = append(attrs, "restart to apply", waiting)
+	}
+	s.o.Logger.Info("configuration read again", attrs...)
 	return nil
 }

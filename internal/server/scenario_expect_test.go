@@ -395,6 +395,8 @@ func inWords(e rollout.Event) string {
 		out = append(out, e.Rule)
 	case rollout.ReducedEvent:
 		out = append(out, e.Exposure.String(), e.Kind)
+	case rollout.BlindEvent:
+		out = append(out, e.Item, map[bool]string{true: "paged"}[e.Paged])
 	case rollout.NoData:
 		out = append(out, map[bool]string{true: "paged"}[e.Paged])
 	case rollout.Completed, rollout.Approved, rollout.Confirmed, rollout.Accepted, rollout.Deployed:

@@ -45,11 +45,11 @@ rollback: [p1 > 5 over 1h, lcp > +30% vs reference over 1h]
 `
 
 // representative are the scenarios of every test run; SERIN_SCENARIOS=all runs
-// all of S1–S7 and S9–S12. S8 needs nothing of clients that S1 does not need,
-// S13 a week of evenings, and S14 a source that this server has not.
-var representative = []string{"s03a", "s04a", "s05", "s06", "s07-", "s09b", "s09d", "s09e", "s10d", "s12b"}
+// all of S1–S7, S9–S12 and S14. S8 needs nothing of clients that S1 does not
+// need, S13 a week of evenings.
+var representative = []string{"s03a", "s04a", "s05", "s06", "s07-", "s09b", "s09d", "s09e", "s10d", "s12b", "s14a"}
 
-var overHTTP = regexp.MustCompile(`^s(0[1-79]|1[0-2])`)
+var overHTTP = regexp.MustCompile(`^s(0[1-79]|1[0-24])`)
 
 // warmUp is how long before T users come: without them the rollout would start
 // in a silence. A baseline of seven days is not sent: whatever compares in
@@ -99,6 +99,8 @@ type play struct {
 	ids    map[string]int64
 	sets   []exposed
 	told   int
+	// prometheus is asked by the program; nil = none is configured.
+	prometheus *promDouble
 }
 
 func runScenario(t *testing.T, path string, a *txtar.Archive) {
@@ -107,6 +109,10 @@ func runScenario(t *testing.T, path string, a *txtar.Archive) {
 		files[f.Name] = string(f.Data)
 	}
 	p := &play{driven: newDriven(t, path, "rig", scenarioBegin.Add(tickSecond-warmUp)), minute: -int(warmUp / time.Minute), ids: map[string]int64{}}
+	if strings.Contains(files["setup"], "prometheus") {
+		p.prometheus = newPromDouble(t)
+		p.must(p.addSource(p.prometheus.url))
+	}
 	p.must(p.start(""))
 	p.hook.onAccept = p.rolledBackIsServed
 	p.must(p.ask("lead", http.MethodPost, "/rollouts", []byte(p.planOf(files["plan"])), nil))
@@ -241,6 +247,8 @@ func (p *play) happen(w []string) {
 		}
 	case "canary":
 		p.crowd.slower = p.float(strings.TrimPrefix(w[2], "x"))
+	case "prometheus":
+		p.prometheus.fails.Store(w[1] == "fails")
 	case "team":
 		p.hook.fails = p.number(w[2])
 	case "remember":

@@ -30,7 +30,26 @@ import (
 )
 
 // The attacks that a door of this kind is tried with, one test each, against
-// a running server.
+// a running server:
+//
+//	session fixation              TestSessionFixation
+//	forged forms                  TestLoginForgery; TestEveryFormIsGuarded
+//	secrets in logs and lists     TestSecretsAreNotLogged
+//	open redirect                 TestOpenRedirect; of the provider: web TestSignInByProvider
+//	header injection              TestHeaderInjection, TestLineBreaksGoNowhere
+//	path traversal                TestPathTraversal; of uploads: symbolicate TestUploadRefused, their names are keys and
+//	                              never paths; a backup is one database file, no archive is unpacked
+//	calls into the own network    TestForgedTargets; disguised and rebound addresses: outbound TestDialRefuses, TestDialIsNotRebound
+//	bombs                         TestBombs
+//	deep and huge JSON            TestDeepAndHugeJSON
+//	malformed input               TestBadInput
+//	script in telemetry           TestHostileTelemetry; in plans: web TestHostilePlans
+//	framing, caches               TestAnswersAreNotFramedNorKept; TestEveryAnswerHasThePolicy
+//	cookies                       TestCookieOverTLS, TestSessionFixation
+//	timing                        TestTimingOfPasswords; of tokens and signatures: auth TestTimingOfSecrets
+//	personal data and secrets     TestNoSensitiveValueIsStored, TestForgetAUser, TestForgetForm
+//	floods, slow bodies           TestKeysAreLimited, TestSlowBodies, TestOverload
+//	a forged address              TestClientAddress
 
 // hire makes a person with a password.
 func (s *site) hire(name, role string) {
@@ -227,7 +246,7 @@ func TestPathTraversal(t *testing.T) {
 }
 
 // TestForgedTargets: a plan cannot make the server call into its own network;
-// only the configuration opens that. There are no probes to be misled.
+// only the configuration opens that. Sources and probes call through the same guard.
 func TestForgedTargets(t *testing.T) {
 	for _, allowed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("private networks allowed %v", allowed), func(t *testing.T) {

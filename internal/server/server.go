@@ -27,13 +27,19 @@ import (
 	"serin/internal/config"
 	"serin/internal/controller"
 	"serin/internal/evidence"
+	"serin/internal/flag"
+	"serin/internal/health"
 	"serin/internal/hub"
 	"serin/internal/intake"
 	"serin/internal/intake/beacon"
+	"serin/internal/intake/otlp"
 	"serin/internal/intake/sentry"
 	"serin/internal/ofrep"
+	"serin/internal/poll"
 	"serin/internal/store"
 	"serin/internal/store/sqlite"
+	"serin/internal/symbolicate"
+	"serin/internal/upkeep"
 	"serin/internal/web"
 )
 
@@ -58,6 +64,9 @@ type Options struct {
 	Limits  evidence.Limits // of the telemetry that waits to be stored; zero = its defaults
 	// Fault is called at the controller's crash points; only crash tests set it.
 	Fault func(point string)
+	// Durable, when set, stands between the evidence and its store; only crash
+	// tests set it, to show what they are for.
+	Durable func(evidence.Store) evidence.Store
 }
 
 // Server is a serin server. Make it with New, serve with Run.
@@ -69,8 +78,15 @@ type Server struct {
 	evidence   *evidence.Engine
 	control    *controller.Controller
 	bootstrap  *Bootstrap
-	endStreams func()   // lets go of connected clients
-	closers    []closer // in the order of opening
+	keeper     *upkeep.Keeper
+	health     *health.Checker
+	poller     *poll.Poller
+	stage      *stage
+	limits     limits
+	endStreams func() // lets go of connected clients
+	// certificates are those that the listeners serve; nil = no TLS.
+	certificates *health.Certificates
+	closers      []closer // in the order of opening
 }
 
 type closer struct {
@@ -92,7 +108,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o}
+	s := &Server{o: o, stage: newStage(), limits: newLimits(o.Config.Limits)}
 	defer func() {
 		if err != nil {
 			_ = s.Close()
@@ -113,7 +129,7 @@ func (s *Server) setup(ctx context.Context) error {
 		return err
 	}
 	s.onClose("data directory", unlock)
-	room := reserve(filepath.Join(o.Data, "reserve"))
+	room := reserve(filepath.Join(o.Data, reserveFile))
 	room.fill(o.Logger)
 	db, err := sqlite.Open(ctx, filepath.Join(o.Data, DatabaseFile), sqlite.Options{Logger: o.Logger, Spare: room.free})
 	if err != nil {
@@ -141,12 +157,27 @@ func (s *Server) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	subjects, scrub, err := private(ctx, db, o.Config.Privacy)
+	if err != nil {
+		return err
+	}
 	flags, feed := hub.New(), hub.NewFeed(time.Now().UnixMilli(), 0)
 	s.endStreams = func() { feed.Close(); flags.Close() }
-	s.evidence = evidence.New(evidence.Options{Store: db, Clock: o.Clock, Logger: o.Logger, Registry: reg, Limits: o.Limits})
+	durable := evidence.Store(db)
+	if o.Durable != nil {
+		durable = o.Durable(durable)
+	}
+	s.evidence = evidence.New(evidence.Options{Store: durable, Clock: o.Clock, Logger: o.Logger, Registry: reg, Limits: o.Limits, Subjects: subjects})
+	sources, err := sourcesOf(o.Config)
+	if err != nil {
+		return err
+	}
+	s.poller = poll.New(poll.Options{Evidence: measured{s.evidence}, Clock: o.Clock, Logger: o.Logger})
+	s.poller.Set(sources)
 	s.control, err = controller.New(ctx, controller.Options{
-		Store: db, Evidence: watcher{s.evidence}, Publisher: flags, Feed: feed, Clock: o.Clock,
-		Logger: o.Logger, Registry: reg, BaseURL: s.DashboardURL(), Fault: o.Fault,
+		Sources: s.poller.Configured,
+		Store:   db, Evidence: watcher{s.evidence}, Publisher: flags, Feed: feed, Clock: o.Clock,
+		Logger: o.Logger, Registry: reg, BaseURL: s.DashboardURL(), Site: s.site(), Fault: o.Fault,
 	})
 	if err != nil {
 		return err
@@ -156,26 +187,41 @@ func (s *Server) setup(ctx context.Context) error {
 		return err
 	}
 
+	keeping, err := policy(o.Config)
+	if err != nil {
+		return err
+	}
+	s.keeper = upkeep.New(upkeep.Options{Store: db, Clock: o.Clock, Policy: keeping, Left: left(o.Data),
+		Hourly: func() { room.fill(o.Logger) }, Logger: o.Logger, Registry: reg})
+	if s.health, err = s.checks(ctx, reg); err != nil {
+		return fmt.Errorf("read rollouts: %w", err)
+	}
+
 	signedIn := sessions{people}
-	dashboard, err := web.New(web.Options{
+	stacks := symbolicate.New(s.store, o.Logger)
+	issues := issueDesk{stacks, s.store, s.evidence, o.Clock.Now}
+	dashboard, err := web.New(web.Options{Issues: issues,
 		Rollouts: pages{s.control}, Sessions: signedIn, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version,
 		Connect: s.connect(ctx), PlainHTTP: !strings.HasPrefix(s.DashboardURL(), "https://"), Provider: s.provider(people),
-		Access: people, Arrived: s.arrived, Outbox: db, Reach: s.control.Courier().Reach,
+		Access: people, Arrived: s.arrived, Doctor: doctor(api.Doctor{Flags: flags, Auth: people, Evidence: s.evidence, Now: o.Clock.Now}), Outbox: db, Reach: s.control.Courier().Reach, Channels: s.control, Forgetter: s.evidence,
+		Storage: s.keeper.Report, Health: s.health.Report, Sources: s.poller,
 	})
 	if err != nil {
 		return fmt.Errorf("build pages: %w", err)
 	}
-	operator := api.New(api.Options{
+	operator := api.New(api.Options{Issues: issues, SourceMaps: sourceMaps{stacks, s.store, o.Clock.Now},
 		Controller: s.control, Store: db, Evidence: s.evidence, Flags: flags, Auth: people, Sessions: signedIn,
-		Feed: feed, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version,
+		Feed: feed, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version, Storage: s.keeper.Report, Scrub: scrub,
 	})
+	spans := otlp.Decoder{NoErrors: !o.Config.OTLP.TakesErrors()}
 	telemetry := intake.New(intake.Options{
-		Sink: sink{s.evidence}, Keys: ingestKeys{people, newThrottle(o.Config.Limits.Telemetry)}, Clock: o.Clock, Logger: o.Logger, Registry: reg,
+		Sink: sink{s.evidence, scrub}, Keys: ingestKeys{people, s.limits.telemetry}, Clock: o.Clock, Logger: o.Logger, Registry: reg,
 		Decoders: map[string]intake.Decoder{
 			"envelope": sentry.Decoder{}, "store": sentry.Decoder{}, "security": sentry.Decoder{}, "beacon": beacon.Decoder{},
+			intake.EndpointTraces: spans, intake.EndpointMetrics: spans, intake.EndpointLogs: spans,
 		},
 	})
-	served := ofrep.New(ofrep.Options{Hub: flags, Keys: flagKeys{people, newThrottle(o.Config.Limits.Flags)}, Observer: s.evidence, Now: o.Clock.Now, Logger: o.Logger, Registry: reg, StreamSecret: streamSecret})
+	served := ofrep.New(ofrep.Options{Hub: flags, Keys: flagKeys{people, s.limits.flags}, Observer: s.evidence, Now: o.Clock.Now, Logger: o.Logger, Registry: reg, StreamSecret: streamSecret})
 
 	answers := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "serin_server_answers_total", Help: "Answers of the operator API and the pages by status.",
@@ -193,7 +239,7 @@ func (s *Server) setup(ctx context.Context) error {
 	operators.Handle(api.Prefix+"/", counted("api", operator))
 	operators.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	operators.HandleFunc("GET /healthz", alive)
-	operators.HandleFunc("GET /readyz", s.ready)
+	operators.Handle("GET /readyz", s.health)
 	operators.Handle("/", counted("web", withAddress(dashboard)))
 	s.serve(clients, operators, withAddress(telemetry))
 	return nil
@@ -221,7 +267,7 @@ func (s *Server) connect(ctx context.Context) web.ConnectInfo {
 		return info
 	}
 	for _, t := range tokens {
-		if t.Kind == "ingest" && t.Public != "" {
+		if t.Kind == auth.KindIngest && flag.ProjectOf(t.Project) == flag.FirstProject && t.Public != "" {
 			info.DSN = DSN(s.URL(), t.Public, t.Project)
 		}
 	}
@@ -236,15 +282,6 @@ func (s *Server) arrived() web.Arrived {
 		out.Flag = out.Flag || !u.Last.IsZero()
 	}
 	return out
-}
-
-// ready answers 200 while the store can write.
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	if err := s.store.Check(r.Context()); err != nil {
-		http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	fmt.Fprintln(w, "ready")
 }
 
 func (s *Server) onClose(name string, f func() error) {

@@ -33,6 +33,8 @@ type Store interface {
 	Plans
 	Evidence
 	Issues
+	Forgets
+	Artifacts
 	Outbox
 	Access
 	People
@@ -88,9 +90,12 @@ type FlagRecord struct {
 	Definition flag.Definition
 	Revision   int64  // of the whole set when this was written; set by the store
 	Owner      string // rollout id that owns the split; "" = nobody
-	Pos        int64  // journal position of the owner that wrote it; an older one is refused
-	UpdatedAt  time.Time
-	UpdatedBy  string
+	// Place is the project whose flag it is, for good, and the environment of
+	// the rollout that owned it last.
+	Place     flag.Place
+	Pos       int64 // journal position of the owner that wrote it; an older one is refused
+	UpdatedAt time.Time
+	UpdatedBy string
 }
 
 // Flags holds flag definitions. Every write raises the set's revision by one.
@@ -108,8 +113,10 @@ type Flags interface {
 
 // Plans holds plan files.
 type Plans interface {
-	// PutPlan stores a new version of a plan's source and returns its number, from 1. The same source again returns the same number.
-	PutPlan(ctx context.Context, name string, source []byte, at time.Time, a AuditEntry) (int, error)
+	// PutPlan stores a new version of a plan's source and returns its number,
+	// from 1. The same source again returns the same number. The first version
+	// says whose plan it is; one of another project is ErrConflict.
+	PutPlan(ctx context.Context, project, name string, source []byte, at time.Time, a AuditEntry) (int, error)
 	// PlanSource returns the source with this hash (hex SHA-256), or ErrNotFound.
 	PlanSource(ctx context.Context, hash string) ([]byte, error)
 	// PlanNames lists the latest version of each plan.
@@ -120,10 +127,11 @@ type Plans interface {
 
 // PlanVersion is one stored version of a plan.
 type PlanVersion struct {
-	Name   string    `json:"name"`
-	Hash   string    `json:"hash"` // hex SHA-256 of the source
-	Number int       `json:"number"`
-	At     time.Time `json:"at"`
+	Project string    `json:"project"`
+	Name    string    `json:"name"`
+	Hash    string    `json:"hash"` // hex SHA-256 of the source
+	Number  int       `json:"number"`
+	At      time.Time `json:"at"`
 }
 
 // Evidence holds what was measured. Keys and values of cells are the
@@ -237,12 +245,37 @@ type Issue struct {
 	Status    string    `json:"status"` // unresolved, resolved, ignored
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
-	Release   string    `json:"release,omitempty"`
-	Events    int64     `json:"events"`
-	Users     int64     `json:"users"`
+	Release   string    `json:"release,omitempty"` // in which it was first seen
+	// Environment, Platform, Page and Tags are those of its last event; at most 20 tags.
+	Environment string            `json:"environment,omitempty"`
+	Platform    string            `json:"platform,omitempty"`
+	Page        string            `json:"page,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Unhandled   bool              `json:"unhandled,omitempty"`
+	Events      int64             `json:"events"`
+	Users       int64             `json:"users"`
 	// Arms counts events and users by rollout and arm: "demo-1/new" -> n.
-	Arms  map[string]ArmCount `json:"arms,omitempty"`
-	State json.RawMessage     `json:"state,omitempty"` // the evidence package's own (user sets)
+	Arms map[string]ArmCount `json:"arms,omitempty"`
+	Triage
+	// Regressed is when it last came back after it was resolved or its time of
+	// being ignored was over; zero = never.
+	Regressed time.Time `json:"regressed,omitzero"`
+	// Hours are the events of the last 24 hours up to that of LastSeen, oldest first.
+	Hours []int64         `json:"hours,omitempty"`
+	State json.RawMessage `json:"state,omitempty"` // the evidence package's own (user sets)
+}
+
+// Triage is what people decided about an issue.
+type Triage struct {
+	Owner string `json:"owner,omitempty"` // who looks after it; "" = nobody
+	// Reviewed is when somebody first acknowledged it; zero = it is for review.
+	Reviewed   time.Time `json:"reviewed,omitzero"`
+	ReviewedBy string    `json:"reviewed_by,omitempty"`
+	// Until is when an ignored issue counts again; zero = never.
+	Until time.Time `json:"until,omitzero"`
+	// NextRelease of a resolved issue: events of releases that had been seen by
+	// then do not bring it back.
+	NextRelease bool `json:"next_release,omitempty"`
 }
 
 // ArmCount is an issue's share of one arm.
@@ -281,6 +314,8 @@ type Access interface {
 	TokenByHash(ctx context.Context, hash string) (Token, error)
 	Tokens(ctx context.Context) ([]Token, error)
 	DeleteToken(ctx context.Context, id string, a AuditEntry) error
+	// TokenUsed notes when a token was last used; one that is gone is fine.
+	TokenUsed(ctx context.Context, id string, at time.Time) error
 	PutSession(ctx context.Context, s Session) error
 	// SessionByHash returns a session or ErrNotFound.
 	SessionByHash(ctx context.Context, hash string) (Session, error)
@@ -288,6 +323,18 @@ type Access interface {
 	// Setting returns a server-wide value or ErrNotFound.
 	Setting(ctx context.Context, key string) (string, error)
 	PutSetting(ctx context.Context, key, value string) error
+	// Projects lists all projects in the order of their creation. A new store
+	// has one, flag.FirstProject, which was created at no time.
+	Projects(ctx context.Context) ([]Project, error)
+	// PutProject creates or renames a project. The time of its creation stays.
+	PutProject(ctx context.Context, p Project, a AuditEntry) error
+}
+
+// Project is what rollouts, flags, plans, keys, telemetry and issues belong to.
+type Project struct {
+	ID        string    `json:"id"` // decimal digits, as the path of a Sentry DSN ends
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"created_at,omitzero"` // zero = with the server
 }
 
 // Token is an operator token or a publishable key.
@@ -295,10 +342,11 @@ type Token struct {
 	ID          string    `json:"id"`
 	Hash        string    `json:"-"` // hex SHA-256 of the secret
 	Name        string    `json:"name"`
-	Kind        string    `json:"kind"` // operator, ingest, flags, flags-server
-	Project     string    `json:"project,omitempty"`
-	Scopes      []string  `json:"scopes,omitempty"` // read, operate, approve, admin
-	Role        string    `json:"role,omitempty"`   // plan role the bearer acts in; "" = operator
+	Kind        string    `json:"kind"`               // operator, ingest, flags, flags-server
+	Project     string    `json:"project,omitempty"`  // of a key; "" = flag.FirstProject
+	Projects    []string  `json:"projects,omitempty"` // of an operator token; empty = all
+	Scopes      []string  `json:"scopes,omitempty"`   // read, operate, approve, admin
+	Role        string    `json:"role,omitempty"`     // plan role the bearer acts in; "" = operator
 	Person      string    `json:"person,omitempty"`
 	CreatedAt   time.Time `json:"created_at"`
 	ExpiresAt   time.Time `json:"expires_at,omitzero"`
@@ -306,6 +354,8 @@ type Token struct {
 	Origins     []string  `json:"origins,omitempty"`
 	// Public is the key itself for publishable keys, which are no secrets.
 	Public string `json:"public,omitempty"`
+	// LastUsed is to the minute; zero = never. Only TokenUsed writes it.
+	LastUsed time.Time `json:"last_used,omitzero"`
 }
 
 // Session is a person's sign-in.

@@ -239,7 +239,7 @@ func TestRoleOfNobody(t *testing.T) {
 }
 
 func TestEvidence(t *testing.T) {
-	for text, want := range map[string]evidence{
+	for text, want := range map[string]proof{
 		"https://ci.example/run/1 all green": {URL: "https://ci.example/run/1", Link: "ci.example/run/1", Note: "all green"},
 		"see http://x.example/":              {URL: "http://x.example/", Link: "x.example", Note: "see"},
 		"javascript:alert(1)":                {Note: "javascript:alert(1)"},

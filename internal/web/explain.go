@@ -57,7 +57,7 @@ type explainCommand struct{ Verb, By, Role, Via, Reason string }
 var stepNames = map[string]string{
 	"rollback": "Rollback rules", "silence": "Silence", "reduce": "Reduce rules", "command": "What a person asked for", "status": "Where it stands",
 	"no data": "Data arrives", "blind": "Guards can see", "data incomplete": "Data is complete", "unattributed": "Telemetry is attributed",
-	"telemetry loss by arm": "Both arms report alike", "srm": "The split is even", "bake": "Bake", "criteria": "Criteria", "evidence": "Evidence",
+	"telemetry loss by arm": "Both arms report alike", "srm": "The split is even", "judge version": "The judge is the same", "bake": "Bake", "criteria": "Criteria", "evidence": "Evidence",
 	"decision": "Evidence, asks a person", "incident": "Incidents", "confirm": "Confirmations", "checklist": "Checklist of the next stage", "window": "Window and calendar",
 	"approval": "Approval", "advance": "Advance",
 }

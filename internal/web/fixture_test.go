@@ -24,24 +24,25 @@ func num(v float64) *float64 { return &v }
 
 // fakeRollouts serves fixtures and records commands.
 type fakeRollouts struct {
-	on       fakePlans
-	mu       sync.Mutex // guards commands
-	commands []rollout.Command
-	views    []controller.View
-	err      error // answer of every read
-	refuse   error // answer of Do
-	empty    bool  // no series, timeline and notices
-	entries  []controller.Entry
-	source   string
-	runbook  controller.Runbook
-	calendar controller.Calendar
-	unread   error // answer of Runbook and Calendar
-	audited  []store.AuditEntry
-	asked    controller.AuditQuery // the last
-	why      controller.Explanation
-	noWhy    error  // answer of ExplainAt
-	moment   string // that ExplainAt was last asked for
-	report   controller.Report
+	on        fakePlans
+	mu        sync.Mutex // guards commands
+	commands  []rollout.Command
+	views     []controller.View
+	err       error // answer of every read
+	refuse    error // answer of Do
+	empty     bool  // no series, timeline and notices
+	entries   []controller.Entry
+	source    string
+	runbook   controller.Runbook
+	emergency controller.Emergency
+	calendar  controller.Calendar
+	unread    error // answer of Runbook and Calendar
+	audited   []store.AuditEntry
+	asked     controller.AuditQuery // the last
+	why       controller.Explanation
+	noWhy     error  // answer of ExplainAt
+	moment    string // that ExplainAt was last asked for
+	report    controller.Report
 }
 
 func (f *fakeRollouts) ExplainAt(_ context.Context, _, at string) (controller.Explanation, error) {
@@ -57,6 +58,10 @@ func (f *fakeRollouts) Runbook(context.Context, string) (controller.Runbook, err
 	return f.runbook, cmp.Or(f.unread, f.err)
 }
 
+func (f *fakeRollouts) Emergency(context.Context, string) (controller.Emergency, error) {
+	return f.emergency, cmp.Or(f.unread, f.err)
+}
+
 func (f *fakeRollouts) Calendar(context.Context, string) (controller.Calendar, error) {
 	return f.calendar, cmp.Or(f.unread, f.err)
 }
@@ -64,6 +69,15 @@ func (f *fakeRollouts) Calendar(context.Context, string) (controller.Calendar, e
 func (f *fakeRollouts) Audit(_ context.Context, q controller.AuditQuery) ([]store.AuditEntry, error) {
 	f.asked = q
 	return f.audited[:min(len(f.audited), q.Limit)], f.err
+}
+
+func (f *fakeRollouts) TargetProject(_ context.Context, target string) string {
+	for _, v := range f.views {
+		if target == "rollout "+v.ID {
+			return cmp.Or(v.Project, "1")
+		}
+	}
+	return ""
 }
 
 func (f *fakeRollouts) Views(context.Context) ([]controller.View, error) { return f.views, f.err }

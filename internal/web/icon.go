@@ -6,6 +6,8 @@ import "html/template"
 // shape of its own beside its word and colour.
 var icons = map[string]template.HTML{
 	"rollouts": `<path d="M3 12.5h3.2a3 3 0 0 0 2.7-1.7l.7-1.6A3 3 0 0 1 12.3 7.5H14"/><path d="m11.8 5.2 2.4 2.3-2.4 2.3"/><path d="M2 3.5h4"/>`,
+	"bug":      `<rect x="5" y="5.2" width="6" height="8" rx="3"/><path d="M6 5.2a2 2 0 0 1 4 0M2.5 6.5 5 7.6M13.5 6.5 11 7.6M2.2 10H5M13.8 10H11M3 13.6l2.3-1.4M13 13.6l-2.3-1.4"/>`,
+	"link":     `<path d="M6.8 9.2a2.7 2.7 0 0 0 3.9 0l2-2a2.7 2.7 0 0 0-3.9-3.9l-.8.8M9.2 6.8a2.7 2.7 0 0 0-3.9 0l-2 2a2.7 2.7 0 0 0 3.9 3.9l.8-.8"/>`,
 	"list":     `<path d="M6 4h7.5M6 8h7.5M6 12h7.5M2.7 4h.01M2.7 8h.01M2.7 12h.01"/>`,
 	"print":    `<path d="M4.5 6V2.5h7V6M4.5 11.5h-2V6h11v5.5h-2"/><path d="M4.5 9.5h7v4h-7z"/>`,
 	"bell":     `<path d="M3.5 11.5c.9-1 1.2-2 1.2-4.2a3.3 3.3 0 0 1 6.6 0c0 2.2.3 3.2 1.2 4.2z"/><path d="M6.8 13.5h2.4"/>`,

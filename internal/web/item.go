@@ -20,7 +20,7 @@ type listRow struct {
 	Who            string // completed it
 	Via            string // in place of Who: how it was completed
 	At             stamp
-	Evidence       evidence
+	Evidence       proof
 	Verify, Seen   string
 	SeenAt         stamp
 	If             string
@@ -33,21 +33,21 @@ type listRow struct {
 	Reopen         bool
 }
 
-// evidence is what a person gave as such: a link, a note, or both.
-type evidence struct{ URL, Link, Note string }
+// proof is what a person gave as such: a link, a note, or both.
+type proof struct{ URL, Link, Note string }
 
 // evidenceOf finds the first link in a text. Only http and https make one:
 // whatever else somebody typed stays text.
-func evidenceOf(text string) evidence {
+func evidenceOf(text string) proof {
 	for word := range strings.FieldsSeq(text) {
 		u, err := url.Parse(word)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 			continue
 		}
 		before, after, _ := strings.Cut(text, word)
-		return evidence{URL: word, Link: clip(strings.TrimSuffix(u.Host+u.Path, "/"), 60), Note: strings.TrimSpace(strings.TrimSpace(before) + " " + strings.TrimSpace(after))}
+		return proof{URL: word, Link: clip(strings.TrimSuffix(u.Host+u.Path, "/"), 60), Note: strings.TrimSpace(strings.TrimSpace(before) + " " + strings.TrimSpace(after))}
 	}
-	return evidence{Note: strings.TrimSpace(text)}
+	return proof{Note: strings.TrimSpace(text)}
 }
 
 // itemList is a list of items and where it stands.

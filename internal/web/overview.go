@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"serin/internal/controller"
+	"serin/internal/flag"
 	"serin/internal/judge"
 	"serin/internal/rollout"
 )
@@ -18,15 +19,16 @@ func escapeQuery(s string) string { return url.QueryEscape(s) }
 
 // overviewBody is the list of rollouts.
 type overviewBody struct {
-	Lead    string
-	Needs   []need
-	Filters []option
-	Rows    []row
-	Past    []row
-	Stats   []stat
-	Error   string // the list could not be read
-	Connect ConnectInfo
-	Spark   string // name of the metric in the small chart
+	Lead     string
+	Projects []link // of more than one
+	Needs    []need
+	Filters  []link
+	Rows     []row
+	Past     []row
+	Stats    []stat
+	Error    string // the list could not be read
+	Connect  ConnectInfo
+	Spark    string // name of the metric in the small chart
 }
 
 // need is a card of something that only a person can clear.
@@ -70,10 +72,17 @@ func (s *server) overview(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	show := r.URL.Query().Get("show")
-	kinds := map[string]int{}
+	kinds, names := map[string]int{}, s.projectNames(r)
+	if id := r.URL.Query().Get("project"); id != "" {
+		views = only(views, func(v controller.View) bool { return flag.ProjectOf(v.Project) == id })
+	}
+	b.Projects = s.projectTabs(r, show)
 	sort.SliceStable(views, func(i, j int) bool { return urgency(views[i]) < urgency(views[j]) })
 	for _, v := range views {
 		line := s.row(r.Context(), v, now)
+		if name := names[v.Project]; name != "" {
+			line.Sub += ", " + name
+		}
 		kinds[line.Kind]++
 		if line.Kind == "past" {
 			b.Past = append(b.Past, line)
@@ -88,9 +97,9 @@ func (s *server) overview(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, f := range []option{{"all", "All", false}, {"needs", "Needs a person", false}, {"ok", "On track", false}, {"wait", "Not started", false}} {
 		f.Selected = f.Value == show || show == "" && f.Value == "all"
-		b.Filters = append(b.Filters, f)
+		b.Filters = append(b.Filters, link{Text: f.Text, URL: overviewURL(f.Value, r.URL.Query().Get("project")), Current: f.Selected})
 	}
-	b.Lead, b.Stats, b.Spark = lead(kinds, views, now), stats(views, now), sparkTitle(views)
+	b.Lead, b.Stats, b.Spark = lead(kinds, views, now), statsOf(views, now), sparkTitle(views)
 	s.render(w, r, http.StatusOK, "overview", page{Title: "Rollouts", Live: true, Body: b})
 }
 
@@ -329,8 +338,8 @@ func rolledBackSince(s rollout.State, since time.Time) bool {
 // statDays is how far the numbers under the table look back.
 const statDays = 30
 
-// stats sums up the last 30 days from the states alone.
-func stats(views []controller.View, now time.Time) []stat {
+// statsOf sums up the last 30 days from the states alone.
+func statsOf(views []controller.View, now time.Time) []stat {
 	since := now.Add(-statDays * 24 * time.Hour)
 	var finished, begun, back, users int64
 	for _, v := range views {

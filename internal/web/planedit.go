@@ -44,6 +44,9 @@ type reviseForm struct {
 
 // formLimit is how long a posted form may be.
 func formLimit(r *http.Request) int64 {
+	if strings.HasPrefix(r.URL.Path, "/plans/") && strings.HasSuffix(r.URL.Path, "/baseline") {
+		return maxBaselineForm
+	}
 	if strings.HasPrefix(r.URL.Path, "/plans/") && strings.HasSuffix(r.URL.Path, "/diff") ||
 		strings.HasPrefix(r.URL.Path, "/rollouts/") && strings.HasSuffix(r.URL.Path, "/revise") {
 		return maxPlanFormBytes
@@ -238,7 +241,7 @@ func (s *server) createRollout(w http.ResponseWriter, r *http.Request) {
 		s.planFailed(w, r, err)
 		return
 	}
-	res, err := s.Rollouts.Create(r.Context(), []byte(p.Source), who.Person.Name, "web")
+	res, err := s.Rollouts.Create(r.Context(), p.Project, []byte(p.Source), who.Person.Name, "web")
 	if err == nil {
 		http.Redirect(w, r, "/rollouts/"+res.State.ID, http.StatusSeeOther)
 		return

@@ -27,8 +27,12 @@ type Plans interface {
 	CompareDraft(ctx context.Context, name string, from int, draft []byte) (controller.PlanDiff, error)
 	// Create makes the next rollout of a plan; Revise gives one a new plan.
 	// plan.Problems or a *rollout.Refusal say why not.
-	Create(ctx context.Context, source []byte, by, via string) (controller.Result, error)
+	Create(ctx context.Context, project string, source []byte, by, via string) (controller.Result, error)
 	Revise(ctx context.Context, id string, source []byte, c rollout.Command) (controller.Result, error)
+	// Baseline and ImportBaseline are about what rules compare with where no
+	// control is left; the name may be a rollout's id.
+	Baseline(ctx context.Context, plan string) (controller.BaselineReport, error)
+	ImportBaseline(ctx context.Context, i controller.BaselineImport) (controller.BaselineImported, error)
 }
 
 // plansBody is the list of plans.
@@ -71,8 +75,9 @@ type planBody struct {
 	Rollouts          []rolloutLink
 	Create            createForm
 	Simulation        *simulationView
-	DiffURL, DraftURL string // DiffURL: to the version before; "" = there is none
-	Error             string // why the rollout was not created
+	Baseline          *baselineLink // nil = no rule needs one
+	DiffURL, DraftURL string        // DiffURL: to the version before; "" = there is none
+	Error             string        // why the rollout was not created
 	CLI               []string
 }
 
@@ -193,6 +198,7 @@ func (s *server) showPlan(w http.ResponseWriter, r *http.Request, status, number
 func (s *server) planPage(r *http.Request, p controller.PlanText) planBody {
 	b := planBodyOf(p, s.Now())
 	b.Simulation = simulationOf(p, nil)
+	b.Baseline = s.baselineOf(r, p.Name)
 	b.Create.CSRF = s.Sessions.CSRF(visitOf(r.Context()).Cookie)
 	if !visitOf(r.Context()).Person.can("operate", "approve") {
 		b.Create.Missing = append(b.Create.Missing, "your token may only read; ask for one with the scope “operate”")

@@ -22,6 +22,9 @@ import (
 
 // fakePlans are the plans that fakeRollouts serves.
 type fakePlans struct {
+	baselines controller.BaselineReport
+	imported  []controller.BaselineImport
+	notTaken  error // answer of ImportBaseline
 	plans     []controller.PlanSummary
 	text      controller.PlanText
 	diff      controller.PlanDiff
@@ -57,7 +60,7 @@ func (f *fakeRollouts) CompareDraft(_ context.Context, name string, _ int, draft
 	return d, err
 }
 
-func (f *fakeRollouts) Create(_ context.Context, source []byte, by, via string) (controller.Result, error) {
+func (f *fakeRollouts) Create(_ context.Context, _ string, source []byte, by, via string) (controller.Result, error) {
 	f.on.created = append(f.on.created, by+" "+via+" "+string(source))
 	return controller.Result{State: rollout.State{ID: "checkout-2"}}, f.on.notDone
 }

@@ -50,7 +50,7 @@ type reportRule struct {
 // saidRow is what a person confirmed, approved or accepted.
 type saidRow struct {
 	Item, Who, Reason, Stage string
-	Evidence                 evidence
+	Evidence                 proof
 	At                       stamp
 	Pill                     pill
 }

@@ -32,6 +32,7 @@ var ranges = []struct {
 // rolloutBody is everything the rollout page shows.
 type rolloutBody struct {
 	View                    controller.View
+	Project                 string // its name, where who asks is in more than one; else ""
 	Tab                     string // see tabs
 	Tabs                    []tab
 	Pill                    pill
@@ -70,11 +71,13 @@ type rolloutBody struct {
 	LintSkipped             string
 	Calendar                *calendarView
 	Runbook                 *runbookView
+	Deploy                  *deployCard // nil = the plan names no build variable
 	List                    *checklistView
 	Clean                   *cleanupView
 	Explain                 *explainView
 	Report                  *reportView
 	PlanError               string
+	Baseline                *baselineLink // nil = whole and measured, or no rule needs one
 }
 
 // stop is a dot of the rail.
@@ -230,8 +233,12 @@ func (s *server) rollout(w http.ResponseWriter, r *http.Request) {
 	b.Rail, b.RailNow, b.RailNext = rail(v, now)
 	b.Sentence, b.Quality = sentenceOf(v, now), quality(v)
 	b.Ring, b.Next = ringOf(v), nextOf(v, now)
+	b.Deploy = deployOf(v, now)
 	b.Checklist, b.ItemsDone, b.ItemsAll = checklist(v, now)
 	b.Gates, b.GateSum = gates(v, now)
+	if !store.Over(v.State.Status) {
+		b.Baseline = s.baselineOf(r, v.ID)
+	}
 	b.Proceed, b.Holding = criteria(v)
 	b.NextStage = nextStage(v)
 	b.Trips, b.TripSum, b.TripClass = trips(v)
@@ -279,7 +286,7 @@ func cliOf(v controller.View, verbs ...rollout.Verb) string {
 
 // frame fills in what all pages of a rollout share.
 func (s *server) frame(v controller.View, who visit, current string, r *http.Request) rolloutBody {
-	b := rolloutBody{View: v, Tab: current, Tabs: tabsOf(v, current), Pill: pillOf(v), Bar: s.bar(v, who), Dialogs: s.dialogs(v, who)}
+	b := rolloutBody{View: v, Tab: current, Tabs: tabsOf(v, current), Pill: pillOf(v), Bar: s.bar(v, who), Dialogs: s.dialogs(v, who), Project: s.projectNames(r)[v.Project]}
 	for i := range b.Dialogs {
 		if a := &b.Dialogs[i]; a.ofItem() {
 			a.Back = backTo(current)

@@ -103,7 +103,7 @@ func TestAuditFilters(t *testing.T) {
 	} {
 		f := withPlan(&fakeRollouts{views: fleet()})
 		w := get(t, newWeb(t, f), path)
-		if w.Code != http.StatusOK || f.asked != want {
+		if w.Code != http.StatusOK || f.asked.Who != want.Who || f.asked.Target != want.Target || f.asked.Limit != want.Limit || f.asked.Sees != nil {
 			t.Errorf("%s: status %d, asked for %+v, want %+v", path, w.Code, f.asked, want)
 		}
 	}

@@ -45,18 +45,12 @@ func (s *server) signedIn(next http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, visit{Person: p, Cookie: c.Value}))
-		if !p.Principal.InProject(homeProject) && !ownPage(r.URL.Path) {
-			s.problem(w, r, http.StatusNotFound, "There is nothing here for you",
-				"Your account is limited to other projects than this server has. An admin can change that; your account and sessions are under “Your account”.")
+		if !s.seesPage(r, p.Principal) {
+			s.missing(w, r)
 			return
 		}
 		next(w, r)
 	}
-}
-
-// ownPage reports whether a page is about who asks, and of no project.
-func ownPage(path string) bool {
-	return path == "/logout" || path == "/settings/me" || strings.HasPrefix(path, "/settings/me/") || strings.HasPrefix(path, "/settings/sessions/")
 }
 
 func (s *server) toLogin(w http.ResponseWriter, r *http.Request) {

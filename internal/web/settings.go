@@ -17,7 +17,11 @@ import (
 // Access is who may sign in and with what: *auth.Auth. It checks on every call
 // what by may do, so that a page that forgot to ask changes nothing.
 type Access interface {
-	IngestKeys(ctx context.Context) ([]store.Token, error)
+	IngestKeys(ctx context.Context, by auth.Principal) ([]store.Token, error)
+	// Projects lists those that by is in.
+	Projects(ctx context.Context, by auth.Principal) ([]store.Project, error)
+	CreateProject(ctx context.Context, by auth.Principal, name string) (store.Project, error)
+	RenameProject(ctx context.Context, by auth.Principal, id, name string) (store.Project, error)
 	Tokens(ctx context.Context, by auth.Principal) ([]store.Token, error)
 	CreateToken(ctx context.Context, by auth.Principal, n auth.NewToken) (secret string, t store.Token, err error)
 	RevokeToken(ctx context.Context, by auth.Principal, id, reason string) error
@@ -44,11 +48,21 @@ func (s *server) settingsRoutes(mux *http.ServeMux) {
 	form := func(next http.HandlerFunc) http.HandlerFunc { return s.signedIn(s.secretly(next)) }
 	mux.HandleFunc("GET /settings", s.signedIn(s.settings))
 	mux.HandleFunc("GET /settings/me", s.signedIn(s.me))
+	mux.HandleFunc("GET /settings/storage", s.signedIn(s.storage))
 	mux.HandleFunc("POST /settings/me/password", form(s.ownPassword))
 	mux.HandleFunc("POST /settings/sessions/{id}/end", form(s.endSession))
 	mux.HandleFunc("POST /settings/tokens", form(s.createToken))
+	mux.HandleFunc("POST /settings/projects", form(s.createProject))
+	mux.HandleFunc("POST /settings/projects/{project}", form(s.renameProject))
 	mux.HandleFunc("GET /settings/tokens/{id}", s.signedIn(s.revokePage))
 	mux.HandleFunc("POST /settings/tokens/{id}/revoke", form(s.revoke))
+	if s.Options.Channels != nil {
+		mux.HandleFunc("POST /settings/channels/test", form(s.testChannel))
+	}
+	if s.Forgetter != nil {
+		mux.HandleFunc("GET /settings/forget", s.signedIn(s.forgetPage))
+		mux.HandleFunc("POST /settings/forget", form(s.forget))
+	}
 	mux.HandleFunc("GET /settings/people", s.signedIn(s.people))
 	mux.HandleFunc("POST /settings/people", form(s.createPerson))
 	mux.HandleFunc("GET /settings/people/{name}", s.signedIn(s.person))
@@ -89,8 +103,15 @@ type settingsBody struct {
 	Beacon   string
 	URL      string
 	Channels []channelRow
+	Sources  []sourceRow
+	MayTest  bool
+	Tested   *channelTestView // nil = no test was made
+	Typed    string           // the address that was tested
 	Admin    bool
+	Forget   bool // a user's data can be deleted here
 	Tokens   []tokenRow
+	Projects []projectRow
+	Project  projectForm // what was wrong with a form for a project
 	Form     tokenForm
 	Error    string
 	Done     string
@@ -98,7 +119,7 @@ type settingsBody struct {
 
 // settingsNav is which page of the settings this is.
 type settingsNav struct {
-	On    string // "send", "people", "me"
+	On    string // "send", "people", "storage", "me"
 	Admin bool
 }
 
@@ -110,24 +131,37 @@ func (s *server) settings(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) showSettings(w http.ResponseWriter, r *http.Request, status int, f tokenForm, wrong string) {
+	s.showSettingsWith(w, r, status, func(b *settingsBody) { b.Form, b.Error = f, wrong })
+}
+
+// showSettingsWith shows the page with what a form of it came to.
+func (s *server) showSettingsWith(w http.ResponseWriter, r *http.Request, status int, came func(*settingsBody)) {
 	who := by(r)
-	b := settingsBody{Nav: settingsNav{"send", who.Can(auth.Admin)}, Admin: who.Can(auth.Admin), URL: s.Connect.URL, Form: f, Error: wrong,
+	b := settingsBody{Nav: settingsNav{"send", who.Can(auth.Admin)}, Admin: who.Can(auth.Admin), Forget: s.Forgetter != nil && who.Can(auth.Admin), URL: s.Connect.URL, Form: tokenForm{Kind: auth.KindFlags},
 		OFREP: s.Connect.URL + "/ofrep/v1", Done: settingsDone[r.URL.Query().Get("done")]}
-	keys, err := s.Access.IngestKeys(r.Context())
-	if err != nil {
+	came(&b)
+	keys, err := s.Access.IngestKeys(r.Context(), who)
+	projects, perr := s.projects(r)
+	if err = errors.Join(err, perr); err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	b.Projects, b.Form.In = s.projectRows(projects, keys), projects
 	for _, k := range keys {
 		b.DSNs = append(b.DSNs, dsnRow{k.Name, k.Environment, strings.Join(k.Origins, ", "), dsn(s.Connect.URL, k.Public, k.Project)})
 	}
 	if len(keys) > 0 {
 		b.Beacon = s.Connect.URL + "/api/" + keys[0].Project + "/beacon/?sentry_key=" + keys[0].Public
 	}
-	if b.Channels, err = s.channels(r.Context()); err != nil {
+	b.MayTest = s.Options.Channels != nil && mayTest(who) && who.WholeServer()
+	if b.Channels, err = s.channels(r.Context()); err == nil {
+		b.Channels, err = s.named(r.Context(), b.Channels, b.MayTest)
+	}
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	b.Sources = s.sourceRows(r)
 	if b.Admin {
 		tokens, err := s.Access.Tokens(r.Context(), who)
 		if err != nil {
@@ -148,6 +182,7 @@ var settingsDone = map[string]string{
 	"removed":  "The account was removed, with its sessions and tokens.",
 	"password": "The new password is set; all sessions of the account have ended.",
 	"session":  "The session was ended.",
+	"project":  "The project is kept.",
 }
 
 // dsn is the address that Sentry SDKs send to: scheme://key@host/project.
@@ -159,6 +194,7 @@ func dsn(base, key, project string) string {
 // channelRow is a way to tell people, and how it went last.
 type channelRow struct {
 	Address, Note, Icon string
+	Test                bool // it can be tested by who looks
 	Pill                pill
 	At                  stamp
 }
@@ -178,6 +214,9 @@ func (s *server) channels(ctx context.Context) ([]channelRow, error) {
 	newest := map[string]store.Outgoing{}
 	var used []string
 	for _, n := range notices { // newest first
+		if !s.seesNotice(ctx, n) {
+			continue
+		}
 		if _, known := newest[n.Address]; !known && n.Address != "dashboard" {
 			newest[n.Address] = n
 			used = append(used, n.Address)
@@ -198,6 +237,12 @@ func (s *server) channels(ctx context.Context) ([]channelRow, error) {
 	}
 	slices.SortStableFunc(out, func(a, b channelRow) int { return cmp.Compare(a.Address, b.Address) })
 	return out, nil
+}
+
+// seesNotice reports whether who asks is in the project of a notice's rollout.
+func (s *server) seesNotice(ctx context.Context, n store.Outgoing) bool {
+	p := PersonOf(ctx).Principal
+	return p.WholeServer() || p.InProject(s.Rollouts.TargetProject(ctx, "rollout "+n.Rollout))
 }
 
 func (s *server) channelRowOf(address string, n store.Outgoing) channelRow {

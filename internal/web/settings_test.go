@@ -120,7 +120,7 @@ func TestSettingsKeys(t *testing.T) {
 		token store.Token
 	}{
 		{"publishable", []string{"name", "page", "kind", "flags", "origins", "https://shop.example, https://*.shop.example", "days", "0"}, 200, "Publishable key",
-			store.Token{Kind: auth.KindFlags, Origins: []string{"https://shop.example", "https://*.shop.example"}}},
+			store.Token{Kind: auth.KindFlags, Project: "1", Origins: []string{"https://shop.example", "https://*.shop.example"}}},
 		{"dsn", []string{"name", "page 2", "kind", "ingest", "environment", "production", "days", "0"}, 200, "@localhost:8750/1", store.Token{Kind: auth.KindIngest, Project: "1", Environment: "production"}},
 		{"operator", []string{"name", "ci", "kind", "operator", "scope", "operate", "role", "ci", "origins", "https://x.example", "days", "30"}, 200, "serin_op_",
 			store.Token{Kind: auth.KindOperator, Scopes: []string{"operate"}, Role: "ci", ExpiresAt: fixed.Add(30 * 24 * time.Hour)}},

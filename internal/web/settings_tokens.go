@@ -16,19 +16,19 @@ import (
 type tokenRow struct {
 	ID, Name, Kind, May, Key, Note string
 	Ended                          bool
-	Created, Expires               stamp
+	Created, Expires, Used         stamp
 	URL                            string
 }
 
 // kindMay says what a kind of key is for.
 var kindMay = map[string]string{
 	auth.KindIngest: "sends telemetry", auth.KindFlags: "publishable: reads flags marked for clients",
-	auth.KindFlagsServer: "reads all flags", auth.KindSignIn: "signs in once",
+	auth.KindFlagsServer: "reads all flags of its project", auth.KindSignIn: "signs in once",
 }
 
 func (s *server) tokenRowOf(t store.Token) tokenRow {
 	now := s.Now()
-	row := tokenRow{ID: t.ID, Name: t.Name, Kind: t.Kind, May: kindMay[t.Kind], Key: t.Public, Created: at(t.CreatedAt, now), Expires: at(t.ExpiresAt, now),
+	row := tokenRow{ID: t.ID, Name: t.Name, Kind: t.Kind, May: kindMay[t.Kind], Key: t.Public, Created: at(t.CreatedAt, now), Expires: at(t.ExpiresAt, now), Used: at(t.LastUsed, now),
 		URL: "/settings/tokens/" + url.PathEscape(t.ID), Ended: !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)}
 	if t.Kind == auth.KindOperator {
 		row.May = strings.Join(t.Scopes, ", ")
@@ -39,7 +39,7 @@ func (s *server) tokenRowOf(t store.Token) tokenRow {
 	if t.Kind == auth.KindIngest && t.Public != "" {
 		row.May = "publishable: sends telemetry"
 	}
-	for _, part := range []struct{ word, value string }{{"for ", t.Person}, {"project ", t.Project}, {"", t.Environment}, {"pages of ", strings.Join(t.Origins, ", ")}} {
+	for _, part := range []struct{ word, value string }{{"for ", t.Person}, {"project ", t.Project}, {"projects ", strings.Join(t.Projects, ", ")}, {"", t.Environment}, {"pages of ", strings.Join(t.Origins, ", ")}} {
 		if part.value == "" {
 			continue
 		}
@@ -52,7 +52,24 @@ func (s *server) tokenRowOf(t store.Token) tokenRow {
 }
 
 // tokenForm is what was typed into the form for a key or token.
-type tokenForm struct{ Name, Kind, Scope, Role, Environment, Origins, Days string }
+type tokenForm struct {
+	Name, Kind, Scope, Role, Project, Environment, Origins, Days string
+
+	In []store.Project // to choose from
+}
+
+// Projects lists what a key or token can be for; nothing where there is one
+// project only. "" is every project for tokens and the first for keys.
+func (f tokenForm) Projects() []option {
+	if len(f.In) < 2 {
+		return nil
+	}
+	ids, names := []string{""}, map[string]string{"": "All of yours; a key: project 1"}
+	for _, p := range f.In {
+		ids, names[p.ID] = append(ids, p.ID), p.Name+", "+p.ID
+	}
+	return options(ids, f.Project, func(id string) string { return names[id] })
+}
 
 // The kinds, scopes and lives that the form offers; what is not offered here
 // is refused.
@@ -96,7 +113,7 @@ func words(text string) []string {
 
 func readTokenForm(r *http.Request) tokenForm {
 	f := tokenForm{}
-	for name, to := range map[string]*string{"name": &f.Name, "kind": &f.Kind, "scope": &f.Scope, "role": &f.Role, "environment": &f.Environment, "origins": &f.Origins, "days": &f.Days} {
+	for name, to := range map[string]*string{"name": &f.Name, "kind": &f.Kind, "scope": &f.Scope, "role": &f.Role, "project": &f.Project, "environment": &f.Environment, "origins": &f.Origins, "days": &f.Days} {
 		*to = strings.TrimSpace(r.FormValue(name))
 	}
 	return f
@@ -120,16 +137,14 @@ func (f tokenForm) token() (n auth.NewToken, why string) {
 	switch f.Kind {
 	case auth.KindOperator:
 		n.Scopes, n.Role = []string{f.Scope}, f.Role
-	case auth.KindIngest:
-		n.Project, n.Environment, n.Origins = homeProject, f.Environment, words(f.Origins)
-	default: // flags are the same in every environment
-		n.Origins = words(f.Origins)
+		if f.Project != "" {
+			n.Projects = []string{f.Project}
+		}
+	default:
+		n.Project, n.Environment, n.Origins = f.Project, f.Environment, words(f.Origins)
 	}
 	return n, ""
 }
-
-// homeProject is the one project of a server.
-const homeProject = "1"
 
 // secretBody is the answer page with a secret, the only one that ever shows it.
 type secretBody struct {

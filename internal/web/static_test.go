@@ -36,6 +36,13 @@ func TestRules(t *testing.T) {
 		if m := regexp.MustCompile(`https?://|//cdn`).FindString(text); m != "" {
 			t.Errorf("%s: loads from %q", name, m)
 		}
+		if isJS {
+			for i, line := range strings.Split(text, "\n") {
+				if strings.Count(line, "`")%2 != 0 {
+					t.Errorf("%s:%d: a template literal goes over lines; thin would change it", name, i+1)
+				}
+			}
+		}
 		if isJS && regexp.MustCompile(`\beval\(|new Function|setAttribute\('style`).MatchString(text) {
 			t.Errorf("%s: evaluates text or sets a style attribute", name)
 		}

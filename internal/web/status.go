@@ -26,6 +26,7 @@ var waitWords = map[string]pill{
 	"unattributed":          {"warn", "warn", "Unattributed data"},
 	"telemetry loss by arm": {"warn", "warn", "Telemetry loss"},
 	"srm":                   {"warn", "warn", "Uneven split"},
+	"judge version":         {"warn", "warn", "Judge changed"},
 	"bake":                  {"pass", "pass", "On track"},
 	"criteria":              {"hold", "hold", "Holding"},
 	"evidence":              {"wait", "wait", "Needs data"},
@@ -40,7 +41,7 @@ var waitWords = map[string]pill{
 
 // needKinds are the main reasons that only a person can clear.
 var needKinds = map[string]bool{"no data": true, "blind": true, "data incomplete": true, "unattributed": true,
-	"telemetry loss by arm": true, "srm": true, "criteria": true, "decision": true, "incident": true, "confirm": true,
+	"telemetry loss by arm": true, "srm": true, "judge version": true, "criteria": true, "decision": true, "incident": true, "confirm": true,
 	"checklist": true, "approval": true, "unreadable": true}
 
 // pillOf is a rollout's state in one pill.

@@ -40,6 +40,9 @@ func entries(list []controller.Entry, now time.Time) []entry {
 		if !ok {
 			l = [2]string{"", "dot"}
 		}
+		if e.Type == rollout.DeployEnded && e.Kind != rollout.HookDone {
+			l = [2]string{"warn", "warn"}
+		}
 		if e.Type == rollout.Checked && len(e.Red) > 0 {
 			l = [2]string{"warn", "warn"}
 		}
@@ -65,5 +68,5 @@ var entryLooks = map[rollout.Type][2]string{
 	rollout.IncidentDecided: {"info", "person"}, rollout.IncidentResolved: {"pass", "pass"}, rollout.IncidentClosed: {"", "pass"},
 	rollout.NoData: {"fail", "warn"}, rollout.DataBack: {"pass", "pass"}, rollout.BlindEvent: {"fail", "warn"}, rollout.Sighted: {"pass", "pass"},
 	rollout.DataQuality: {"fail", "warn"}, rollout.FlagSet: {"info", "flag"}, rollout.Deployed: {"info", "up"}, rollout.Noticed: {"", "chat"},
-	rollout.NoticeFailed: {"fail", "chat"},
+	rollout.NoticeFailed: {"fail", "chat"}, rollout.DeployBegun: {"info", "up"}, rollout.DeployEnded: {"pass", "up"},
 }

@@ -34,7 +34,7 @@ func revertible(change func(*controller.View)) *fakeRollouts {
 // limits, and the commands to copy.
 func TestWaysBackSideBySide(t *testing.T) {
 	s := newWeb(t, revertible(nil))
-	id := s.Rollouts.(*fakeRollouts).views[0].ID
+	id := s.Rollouts.(ownLists).Rollouts.(*fakeRollouts).views[0].ID
 	for _, verb := range []string{"rollback", "reduce", "revert"} {
 		body := get(t, s, "/rollouts/"+id+"/"+verb).Body.String()
 		for _, want := range []string{"Option 1, within 5m", "Option 2, within 15m", "Option 3, within 2m", "git revert abc123",

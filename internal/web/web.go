@@ -4,10 +4,11 @@
 // New returns one handler for
 //
 //	/                              every rollout, or the first steps when there is none
-//	/welcome                       the first steps and which are done
+//	/welcome?user=&flag=           the first steps and which are done; one user followed from the flag to the rules
 //	/rollouts/{id}?range=24h       one rollout: stages, charts, gates, actions
 //	/rollouts/{id}/checklist       what must be done before traffic rises, and who did it
 //	/rollouts/{id}/runbook         who does what and when
+//	/rollouts/{id}/emergency       what to do when serin itself is down; emergency.md is the same as a file
 //	/rollouts/{id}/plan            the text of its plan, its lint and its calendar
 //	/rollouts/{id}/journal         its journal and the notices that were sent
 //	/rollouts/{id}/explain?at=     why a decision came out as it did; without at: now
@@ -18,10 +19,14 @@
 //	/rollouts/{id}/series/{metric} chart data as columns
 //	/plans                         every stored plan, what lint says and its rollouts
 //	/plans/{plan}?version=         a version: its text with lint, calendar, defaults; POST …/rollouts makes a rollout
+//	/plans/{plan}/baseline         how much of it was measured and imported; POST imports
 //	/plans/{plan}/diff?from=&to=   two versions compared, or (POST) a draft; POST /rollouts/{id}/revise puts it in force
+//	/issues?q=&sort=               groups of errors, by a search in Sentry's syntax
+//	/issues/{id}?event=&frames=    one issue: stack, what came before, canary against control; POST decides about it
 //	/audit?who=&target=&limit=     who changed what
 //	/settings                      where to send data, keys and tokens, channels
 //	/settings/people, /settings/me accounts and sessions; one's own
+//	/settings/storage              what the data takes, how long it is kept, what is wrong with the server
 //	/login, /logout                sign in with a token, sign out
 //	/static/{hash}/…               files, immutable: the hash covers all of them
 //
@@ -47,8 +52,10 @@ import (
 
 	"serin/internal/auth"
 	"serin/internal/controller"
+	"serin/internal/health"
 	"serin/internal/rollout"
 	"serin/internal/store"
+	"serin/internal/upkeep"
 )
 
 // CookieName is the name of the session cookie. The API accepts the same one.
@@ -71,8 +78,9 @@ type Rollouts interface {
 	Do(ctx context.Context, id string, c rollout.Command) (controller.Result, error)
 	Notices(ctx context.Context, id string, limit int) ([]store.Outgoing, error)
 	PlanSource(ctx context.Context, id string) ([]byte, error)
-	// Runbook and Calendar answer a *rollout.Refusal where the plan cannot be read.
+	// Runbook, Emergency and Calendar answer a *rollout.Refusal where the plan cannot be read.
 	Runbook(ctx context.Context, id string) (controller.Runbook, error)
+	Emergency(ctx context.Context, id string) (controller.Emergency, error)
 	Calendar(ctx context.Context, id string) (controller.Calendar, error)
 	// ExplainAt says why a decision came out as it did; at is a position of
 	// the journal, a time in RFC 3339, or "" for now. A *rollout.Refusal says
@@ -81,6 +89,9 @@ type Rollouts interface {
 	// Report says what became of a rollout; it answers a *rollout.Refusal
 	// where a plan that it needs cannot be read.
 	Report(ctx context.Context, id string) (controller.Report, error)
+	// TargetProject is the project of what an audit entry is about, such as
+	// "rollout demo-1"; "" for what is the server's or is not there.
+	TargetProject(ctx context.Context, target string) string
 	// Audit returns entries of the audit log, newest first.
 	Audit(ctx context.Context, q controller.AuditQuery) ([]store.AuditEntry, error)
 }
@@ -158,10 +169,21 @@ type Options struct {
 	Version  string
 	Connect  ConnectInfo
 	Provider IdentityProvider // nil = local accounts and links only
+	Issues   Issues           // nil = no pages about errors
 	Access   Access           // nil = no settings pages
 	Arrived  func() Arrived   // what apps sent, for the first-run page; nil = not known
-	Outbox   Outbox           // for the health of channels; nil = not shown
-	Reach    func() []string  // where notices can be delivered; nil = not shown
+	// Doctor follows one user of one flag, for the first-run page; nil = it cannot.
+	Doctor   func(ctx context.Context, flag, user string) (Diagnosis, error)
+	Outbox   Outbox          // for the health of channels; nil = not shown
+	Reach    func() []string // where notices can be delivered; nil = not shown
+	Channels Channels        // nil = no test of channels
+	Sources  Sources         // what is asked for measurements; nil = not shown
+	// Forgetter deletes a user's data; nil = no form for it.
+	Forgetter Forgetter
+	// Storage measures the store; nil = not shown.
+	Storage func(ctx context.Context) (upkeep.Report, error)
+	// Health says what is wrong with the server; nil = not shown.
+	Health func(ctx context.Context) health.Report
 	// PlainHTTP leaves Secure off the session cookie, for servers that are
 	// reached without TLS under a name other than localhost.
 	PlainHTTP bool
@@ -199,6 +221,7 @@ func newServer(o Options, static *staticFiles, pages *templates) *server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Rollouts = ownLists{o.Rollouts}
 	return &server{Options: o, static: static, pages: pages, cross: http.NewCrossOriginProtection()}
 }
 
@@ -212,11 +235,18 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /logout", s.signedIn(s.logout))
 	mux.HandleFunc("GET /{$}", s.signedIn(s.overview))
 	mux.HandleFunc("GET /welcome", s.signedIn(s.welcome))
+	if s.Issues != nil {
+		mux.HandleFunc("GET /issues", s.signedIn(s.errors))
+		mux.HandleFunc("GET /issues/{id}", s.signedIn(s.issue))
+		mux.HandleFunc("POST /issues/{id}", s.signedIn(s.triage))
+	}
 	mux.HandleFunc("GET /audit", s.signedIn(s.audit))
 	mux.HandleFunc("GET /rollouts", s.signedIn(s.toOverview))
 	mux.HandleFunc("GET /rollouts/{id}", s.signedIn(s.rollout))
 	mux.HandleFunc("GET /rollouts/{id}/plan", s.signedIn(s.planText))
 	mux.HandleFunc("GET /rollouts/{id}/runbook", s.signedIn(s.runbook))
+	mux.HandleFunc("GET /rollouts/{id}/emergency", s.signedIn(s.emergency))
+	mux.HandleFunc("GET /rollouts/{id}/emergency.md", s.signedIn(s.emergencyFile))
 	mux.HandleFunc("GET /rollouts/{id}/journal", s.signedIn(s.journal))
 	mux.HandleFunc("GET /rollouts/{id}/checklist", s.signedIn(s.checklist))
 	mux.HandleFunc("GET /rollouts/{id}/cleanup", s.signedIn(s.cleanup))
@@ -233,6 +263,8 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /plans/{plan}", s.signedIn(s.plan))
 	mux.HandleFunc("POST /plans/{plan}/rollouts", s.signedIn(s.createRollout))
 	mux.HandleFunc("POST /plans/{plan}/simulate", s.signedIn(s.simulate))
+	mux.HandleFunc("GET /plans/{plan}/baseline", s.signedIn(s.baseline))
+	mux.HandleFunc("POST /plans/{plan}/baseline", s.signedIn(s.importBaseline))
 	mux.HandleFunc("GET /plans/{plan}/diff", s.signedIn(s.diff))
 	mux.HandleFunc("POST /plans/{plan}/diff", s.signedIn(s.compareDraft))
 	s.settingsRoutes(mux)

@@ -88,8 +88,8 @@ func (s *Store) Notices(ctx context.Context, rollout string, limit int) (out []s
 }
 
 func cloneToken(t store.Token) store.Token {
-	t.Scopes, t.Origins = slices.Clone(t.Scopes), slices.Clone(t.Origins)
-	t.CreatedAt, t.ExpiresAt = utc(t.CreatedAt), utc(t.ExpiresAt)
+	t.Scopes, t.Origins, t.Projects = slices.Clone(t.Scopes), slices.Clone(t.Origins), slices.Clone(t.Projects)
+	t.CreatedAt, t.ExpiresAt, t.LastUsed = utc(t.CreatedAt), utc(t.ExpiresAt), utc(t.LastUsed)
 	return t
 }
 
@@ -104,7 +104,10 @@ func (s *Store) PutToken(ctx context.Context, t store.Token, a store.AuditEntry)
 		if _, known := s.tokens[t.ID]; !known {
 			s.tokenIDs = append(s.tokenIDs, t.ID)
 		}
-		s.tokens[t.ID] = cloneToken(t)
+		used := s.tokens[t.ID].LastUsed
+		t = cloneToken(t)
+		t.LastUsed = used
+		s.tokens[t.ID] = t
 		s.putAudit(a)
 		return nil
 	})

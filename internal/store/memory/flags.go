@@ -108,17 +108,22 @@ func (s *Store) FlagHistory(ctx context.Context, key string, limit int) (out []s
 }
 
 // PutPlan implements store.Plans.
-func (s *Store) PutPlan(ctx context.Context, name string, source []byte, at time.Time, a store.AuditEntry) (number int, err error) {
+func (s *Store) PutPlan(ctx context.Context, project, name string, source []byte, at time.Time, a store.AuditEntry) (number int, err error) {
 	err = s.write(ctx, func() error {
 		hash := store.SourceHash(source)
 		versions := s.plans[name]
+		for _, v := range versions {
+			if v.Project != project {
+				return fmt.Errorf("%w: plan %s is of project %s", store.ErrConflict, name, v.Project)
+			}
+		}
 		if versions == nil {
 			versions = map[string]store.PlanVersion{}
 			s.plans[name] = versions
 		}
 		v, known := versions[hash]
 		if !known {
-			v = store.PlanVersion{Name: name, Hash: hash, Number: len(versions) + 1, At: utc(at)}
+			v = store.PlanVersion{Project: project, Name: name, Hash: hash, Number: len(versions) + 1, At: utc(at)}
 			versions[hash] = v
 			s.sources[hash] = bytes.Clone(source)
 		}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"serin/internal/flag"
 	"serin/internal/rollout"
 	"serin/internal/store"
 )
@@ -47,14 +48,16 @@ type Store struct {
 	pending  map[string]store.Pending
 	issues   map[string]store.Issue
 
-	outbox   []*store.Outgoing // in the order of arrival
-	byID     map[string]*store.Outgoing
-	tokens   map[string]store.Token
-	tokenIDs []string // in the order of creation
-	sessions map[string]store.Session
-	persons  map[string]store.Person
-	settings map[string]string
-	audit    []store.AuditEntry
+	outbox    []*store.Outgoing // in the order of arrival
+	byID      map[string]*store.Outgoing
+	tokens    map[string]store.Token
+	tokenIDs  []string // in the order of creation
+	sessions  map[string]store.Session
+	persons   map[string]store.Person
+	artifacts []store.Artifact
+	settings  map[string]string
+	projects  []store.Project
+	audit     []store.AuditEntry
 }
 
 type journal struct {
@@ -88,6 +91,7 @@ func New() *Store {
 		tokens:   map[string]store.Token{},
 		sessions: map[string]store.Session{}, persons: map[string]store.Person{},
 		settings: map[string]string{},
+		projects: []store.Project{{ID: flag.FirstProject, Name: firstProjectName}},
 	}
 }
 

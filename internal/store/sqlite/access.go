@@ -83,6 +83,7 @@ func (s *Store) settle(ctx context.Context, id, set string, args ...any) error {
 // PutToken implements store.Access.
 func (s *Store) PutToken(ctx context.Context, t store.Token, a store.AuditEntry) error {
 	return s.write(ctx, "put token "+t.ID, func(ctx context.Context, tx *sql.Tx) error {
+		t.LastUsed = time.Time{} // in its column
 		body, err := json.Marshal(t)
 		if err != nil {
 			return err
@@ -102,15 +103,16 @@ func (s *Store) tokens(ctx context.Context, rest string, args ...any) (out []sto
 			t    store.Token
 			hash string
 			body []byte
+			used int64
 		)
-		if err := r.Scan(&hash, &body); err != nil {
+		if err := r.Scan(&hash, &body, &used); err != nil {
 			return err
 		}
 		err := decode("token", body, &t)
-		t.Hash = hash
+		t.Hash, t.LastUsed = hash, instant(used)
 		out = append(out, t)
 		return err
-	}, "SELECT hash, body FROM token "+rest, args...)
+	}, "SELECT hash, body, used_at FROM token "+rest, args...)
 	return out, err
 }
 

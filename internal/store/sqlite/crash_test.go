@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"testing"
 
 	"serin/internal/notify"
@@ -17,6 +19,13 @@ import (
 // crashDir names the environment variable that turns the test binary into the
 // child of TestCrash; its value is the data directory.
 const crashDir = "SERIN_TEST_CRASH_DIR"
+
+// crashPragma and crashCommits name the variables of what the child does to its
+// writing connection before it begins, and of how many commits it ends after.
+const (
+	crashPragma  = "SERIN_TEST_CRASH_PRAGMA"
+	crashCommits = "SERIN_TEST_CRASH_COMMITS"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
@@ -40,6 +49,13 @@ func crashChild(dir string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if pragma := os.Getenv(crashPragma); pragma != "" {
+		if _, err := s.writer.ExecContext(ctx, pragma); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	last, _ := strconv.ParseInt(os.Getenv(crashCommits), 10, 64) // 0 = until killed
 	st, err := s.State(ctx, "demo-1")
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		fmt.Fprintln(os.Stderr, err)
@@ -61,6 +77,9 @@ func crashChild(dir string) {
 			os.Exit(1)
 		}
 		fmt.Println(n + 1)
+		if n+1 == last {
+			os.Exit(0) // without Close
+		}
 	}
 }
 
@@ -103,38 +122,50 @@ func TestCrash(t *testing.T) {
 
 func verifyCrashed(t *testing.T, dir string, acknowledged int64) {
 	t.Helper()
-	s := openAt(t, dir)
+	for _, fault := range crashFaults(dir, acknowledged) {
+		t.Error(fault)
+	}
+}
+
+// crashFaults says what is missing or damaged in dir after acknowledged commits.
+func crashFaults(dir string, acknowledged int64) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	ctx := context.Background()
+	s, err := Open(ctx, filepath.Join(dir, "serin.db"), Options{})
+	if err != nil {
+		return []string{err.Error()}
+	}
 	defer s.Close()
-	ctx := t.Context()
 	st, err := s.State(ctx, "demo-1")
 	if err != nil {
-		t.Fatal(err)
+		return []string{err.Error()}
 	}
 	// One write may have been stored without its acknowledgement being read.
 	if st.Pos < acknowledged || st.Pos > acknowledged+1 {
-		t.Errorf("state at %d, acknowledged %d", st.Pos, acknowledged)
+		fault("state at %d, acknowledged %d", st.Pos, acknowledged)
 	}
 	journal, err := s.Journal(ctx, "demo-1", 0, 0)
 	if err != nil || int64(len(journal)) != st.Pos {
-		t.Errorf("%d events, %v; want %d", len(journal), err, st.Pos)
+		fault("%d events, %v; want %d", len(journal), err, st.Pos)
 	}
 	notices, err := s.Notices(ctx, "", 0)
 	if err != nil || int64(len(notices)) != st.Pos {
-		t.Errorf("%d notices, %v; want %d", len(notices), err, st.Pos)
+		fault("%d notices, %v; want %d", len(notices), err, st.Pos)
 	}
 	counters, err := s.Counters(ctx)
 	if err != nil {
-		t.Fatal(err)
+		fault("counters: %v", err)
 	}
 	events, err := s.Events(ctx, "", 0)
 	if err != nil || int64(len(events)) != counters["acknowledged"] {
-		t.Errorf("%d samples, %v; want the %d counted", len(events), err, counters["acknowledged"])
+		fault("%d samples, %v; want the %d counted", len(events), err, counters["acknowledged"])
 	}
 	if counters["acknowledged"] < acknowledged*10 {
-		t.Errorf("%d samples counted, want at least %d", counters["acknowledged"], acknowledged*10)
+		fault("%d samples counted, want at least %d", counters["acknowledged"], acknowledged*10)
 	}
 	var ok string
 	if err := s.reader.QueryRow("PRAGMA integrity_check").Scan(&ok); err != nil || ok != "ok" {
-		t.Errorf("integrity check = %q, %v", ok, err)
+		fault("integrity check = %q, %v", ok, err)
 	}
+	return faults
 }

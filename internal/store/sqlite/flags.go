@@ -13,7 +13,7 @@ import (
 )
 
 // flagColumns are the columns of flag and flag_version, as scanFlag reads them.
-const flagColumns = "key, revision, owner, pos, updated_at, updated_by, definition"
+const flagColumns = "key, revision, owner, pos, updated_at, updated_by, definition, project, environment"
 
 func scanFlag(scan func(...any) error) (f store.FlagRecord, err error) {
 	var (
@@ -21,7 +21,7 @@ func scanFlag(scan func(...any) error) (f store.FlagRecord, err error) {
 		at         int64
 		definition []byte
 	)
-	if err := scan(&key, &f.Revision, &f.Owner, &f.Pos, &at, &f.UpdatedBy, &definition); err != nil {
+	if err := scan(&key, &f.Revision, &f.Owner, &f.Pos, &at, &f.UpdatedBy, &definition, &f.Place.Project, &f.Place.Environment); err != nil {
 		return f, err
 	}
 	err = decode("flag "+key, definition, &f.Definition)
@@ -67,9 +67,9 @@ func putFlag(ctx context.Context, tx *sql.Tx, f store.FlagRecord) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	args := []any{f.Definition.Key, revision, f.Owner, f.Pos, nanos(f.UpdatedAt), f.UpdatedBy, string(definition)}
+	args := []any{f.Definition.Key, revision, f.Owner, f.Pos, nanos(f.UpdatedAt), f.UpdatedBy, string(definition), f.Place.Project, f.Place.Environment}
 	for _, table := range []string{"flag", "flag_version"} {
-		if _, err := tx.ExecContext(ctx, "REPLACE INTO "+table+" ("+flagColumns+") VALUES (?, ?, ?, ?, ?, ?, ?)", args...); err != nil {
+		if _, err := tx.ExecContext(ctx, "REPLACE INTO "+table+" ("+flagColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", args...); err != nil {
 			return 0, err
 		}
 	}
@@ -85,7 +85,7 @@ func raiseRevision(ctx context.Context, tx *sql.Tx) (revision int64, err error) 
 func (s *Store) Flags(ctx context.Context) (out []store.FlagRecord, revision int64, err error) {
 	err = s.rows(ctx, "read flags", func(r *sql.Rows) error {
 		var key sql.NullString
-		if err := r.Scan(&revision, &key, new(any), new(any), new(any), new(any), new(any), new(any)); err != nil || !key.Valid {
+		if err := r.Scan(&revision, &key, new(any), new(any), new(any), new(any), new(any), new(any), new(any), new(any)); err != nil || !key.Valid {
 			return err
 		}
 		f, err := scanFlag(func(dest ...any) error { return r.Scan(append([]any{&revision}, dest...)...) })
@@ -161,9 +161,12 @@ func putSource(ctx context.Context, tx *sql.Tx, source []byte) error {
 }
 
 // PutPlan implements store.Plans.
-func (s *Store) PutPlan(ctx context.Context, name string, source []byte, at time.Time, a store.AuditEntry) (number int, err error) {
+func (s *Store) PutPlan(ctx context.Context, project, name string, source []byte, at time.Time, a store.AuditEntry) (number int, err error) {
 	hash := store.SourceHash(source)
 	err = s.write(ctx, "put plan "+name, func(ctx context.Context, tx *sql.Tx) error {
+		if err := ownPlan(ctx, tx, project, name); err != nil {
+			return err
+		}
 		var latest bool
 		err := tx.QueryRowContext(ctx, "SELECT number, latest FROM plan WHERE name = ? AND hash = ?", name, hash).Scan(&number, &latest)
 		if latest || err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -176,7 +179,7 @@ func (s *Store) PutPlan(ctx context.Context, name string, source []byte, at time
 		if known {
 			_, err = tx.ExecContext(ctx, "UPDATE plan SET latest = 1 WHERE name = ? AND number = ?", name, number)
 		} else {
-			number, err = addPlan(ctx, tx, name, source, at)
+			number, err = addPlan(ctx, tx, project, name, source, at)
 		}
 		if err != nil {
 			return err
@@ -186,14 +189,27 @@ func (s *Store) PutPlan(ctx context.Context, name string, source []byte, at time
 	return number, err
 }
 
+// ownPlan refuses a plan that another project has.
+func ownPlan(ctx context.Context, tx *sql.Tx, project, name string) error {
+	var owner string
+	err := tx.QueryRowContext(ctx, "SELECT project FROM plan WHERE name = ? LIMIT 1", name).Scan(&owner)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil && owner != project {
+		return fmt.Errorf("%w: plan %s is of project %s", store.ErrConflict, name, owner)
+	}
+	return err
+}
+
 // addPlan stores a new version, the latest, and returns its number.
-func addPlan(ctx context.Context, tx *sql.Tx, name string, source []byte, at time.Time) (number int, err error) {
+func addPlan(ctx context.Context, tx *sql.Tx, project, name string, source []byte, at time.Time) (number int, err error) {
 	if err := putSource(ctx, tx, source); err != nil {
 		return 0, err
 	}
-	err = tx.QueryRowContext(ctx, `INSERT INTO plan (name, number, hash, at, latest)
-		SELECT ?, coalesce(max(number), 0) + 1, ?, ?, 1 FROM plan WHERE name = ? RETURNING number`,
-		name, store.SourceHash(source), nanos(at), name).Scan(&number)
+	err = tx.QueryRowContext(ctx, `INSERT INTO plan (name, number, hash, at, latest, project)
+		SELECT ?, coalesce(max(number), 0) + 1, ?, ?, 1, ? FROM plan WHERE name = ? RETURNING number`,
+		name, store.SourceHash(source), nanos(at), project, name).Scan(&number)
 	return number, err
 }
 
@@ -205,23 +221,23 @@ func (s *Store) PlanSource(ctx context.Context, hash string) (source []byte, err
 
 // PlanNames implements store.Plans.
 func (s *Store) PlanNames(ctx context.Context) ([]store.PlanVersion, error) {
-	return s.planVersions(ctx, "read plans", "SELECT name, hash, number, at FROM plan WHERE latest = 1 ORDER BY name")
+	return s.planVersions(ctx, "read plans", "SELECT project, name, hash, number, at FROM plan WHERE latest = 1 ORDER BY name")
 }
 
 // PlanVersions implements store.Plans.
 func (s *Store) PlanVersions(ctx context.Context, name string) ([]store.PlanVersion, error) {
 	return s.planVersions(ctx, "read versions of plan "+name,
-		"SELECT name, hash, number, at FROM plan WHERE name = ? ORDER BY number DESC", name)
+		"SELECT project, name, hash, number, at FROM plan WHERE name = ? ORDER BY number DESC", name)
 }
 
-// planVersions reads rows of name, hash, number and time.
+// planVersions reads rows of project, name, hash, number and time.
 func (s *Store) planVersions(ctx context.Context, what, query string, args ...any) (out []store.PlanVersion, err error) {
 	err = s.rows(ctx, what, func(r *sql.Rows) error {
 		var (
 			v  store.PlanVersion
 			at int64
 		)
-		err := r.Scan(&v.Name, &v.Hash, &v.Number, &at)
+		err := r.Scan(&v.Project, &v.Name, &v.Hash, &v.Number, &at)
 		v.At = instant(at)
 		out = append(out, v)
 		return err

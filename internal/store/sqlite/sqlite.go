@@ -111,7 +111,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := prepareFile(ctx, s.path); err != nil {
 		return err
 	}
-	if s.writer, err = connect(s.path, 1, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+	if s.writer, err = connect(s.path, 1, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(fast)",
 		fmt.Sprintf("journal_size_limit(%d)", walBytes)); err != nil {
 		return err
 	}

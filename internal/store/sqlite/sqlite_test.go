@@ -206,7 +206,11 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := s.Prune(ctx, now.Add(-24*time.Hour))
+	if err := s.PutAudit(ctx, store.AuditEntry{At: now.Add(-72 * time.Hour), Verb: "old"}); err != nil {
+		t.Fatal(err)
+	}
+	day := now.Add(-24 * time.Hour)
+	got, err := s.Prune(ctx, store.Cutoffs{Evidence: day, Inputs: day, Samples: day, Outbox: day, Sessions: day, Seen: day})
 	want := store.Pruned{Cells: pruneRows + 10, Users: 1, Inputs: 1, Samples: 1, Seen: 1, Sessions: 1}
 	if err != nil || got != want {
 		t.Errorf("Prune = %+v, %v; want %+v", got, err, want)
@@ -215,7 +219,8 @@ func TestPrune(t *testing.T) {
 	if err := s.LoadCells(ctx, "on-1", 0, func(store.Cell) error { n++; return nil }); err != nil || n != pruneRows+10 {
 		t.Errorf("cells of the running rollout = %d, %v; want %d", n, err, pruneRows+10)
 	}
-	if n, err := s.PruneSeen(ctx, now); n != 1 || err != nil {
-		t.Errorf("PruneSeen = %d, %v; want 1", n, err)
+	got, err = s.Prune(ctx, store.Cutoffs{Seen: now, Audit: day})
+	if want := (store.Pruned{Seen: 1, Audit: 1}); err != nil || got != want {
+		t.Errorf("Prune = %+v, %v; want %+v", got, err, want)
 	}
 }

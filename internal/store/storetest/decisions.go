@@ -250,7 +250,7 @@ func testPlans(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	put := func(source string, want int) {
 		t.Helper()
-		got, err := s.PutPlan(ctx, "demo", []byte(source), start, auditOf("put", "plan demo"))
+		got, err := s.PutPlan(ctx, "1", "demo", []byte(source), start, auditOf("put", "plan demo"))
 		must(t, err)
 		if got != want {
 			t.Errorf("version of %q = %d, want %d", source, got, want)
@@ -260,7 +260,7 @@ func testPlans(t *testing.T, s store.Store) {
 		t.Helper()
 		names, err := s.PlanNames(ctx)
 		must(t, err)
-		same(t, "plan names", names, []store.PlanVersion{{Name: "demo", Hash: store.SourceHash([]byte(source)), Number: number, At: start}})
+		same(t, "plan names", names, []store.PlanVersion{{Project: "1", Name: "demo", Hash: store.SourceHash([]byte(source)), Number: number, At: start}})
 	}
 	put("one", 1)
 	put("one", 1)
@@ -271,8 +271,8 @@ func testPlans(t *testing.T, s store.Store) {
 	versions, err := s.PlanVersions(ctx, "demo")
 	must(t, err)
 	same(t, "versions, newest first", versions, []store.PlanVersion{
-		{Name: "demo", Hash: store.SourceHash([]byte("two")), Number: 2, At: start},
-		{Name: "demo", Hash: store.SourceHash([]byte("one")), Number: 1, At: start},
+		{Project: "1", Name: "demo", Hash: store.SourceHash([]byte("two")), Number: 2, At: start},
+		{Project: "1", Name: "demo", Hash: store.SourceHash([]byte("one")), Number: 1, At: start},
 	})
 	none, err := s.PlanVersions(ctx, "other")
 	must(t, err)

@@ -47,10 +47,14 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"pending", testPending},
 		{"samples", testSamples},
 		{"issues", testIssues},
+		{"artifacts", testArtifacts},
+		{"forget", testForget},
 		{"outbox", testOutbox},
 		{"tokens", testTokens},
 		{"sessions and settings", testSessionsSettings},
 		{"people", testPeople},
+		{"projects", testProjects},
+		{"token used", testTokenUsed},
 		{"audit", testAudit},
 		{"cancelled", testCancelled},
 		{"callback", testCallback},
@@ -93,7 +97,7 @@ func fill(t *testing.T, s store.Store) {
 	must(t, s.Commit(ctx, c))
 	_, err := s.PutFlag(ctx, *recordOf("other", "", 0), 0, auditOf("put", "flag other"))
 	must(t, err)
-	_, err = s.PutPlan(ctx, "demo", []byte("plan: demo\n"), start, auditOf("put", "plan demo"))
+	_, err = s.PutPlan(ctx, "1", "demo", []byte("plan: demo\n"), start, auditOf("put", "plan demo"))
 	must(t, err)
 	must(t, s.AppendEvidence(ctx, batchOf(1)))
 	must(t, s.PutToken(ctx, tokenOf("t1"), auditOf("create", "token t1")))

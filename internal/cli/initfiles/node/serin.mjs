@@ -1,6 +1,7 @@
 // Connects this app with serin: errors by Sentry's SDK, flags by OpenFeature's.
 // Import it before the rest of the app. It needs SERIN_URL, SERIN_SERVER_KEY
-// and SERIN_DSN in the environment.
+// and SERIN_DSN in the environment. SERIN_OFF lists flags (comma between) that are
+// false whatever serin says, for the day on which it cannot be asked.
 import { OFREPProvider } from "@openfeature/ofrep-provider";
 import { OpenFeature } from "@openfeature/server-sdk";
 import * as Sentry from "@sentry/node";
@@ -19,6 +20,7 @@ OpenFeature.setProvider(
 );
 
 const client = OpenFeature.getClient();
+const off = (process.env.SERIN_OFF ?? "").split(",");
 
 /**
  * Evaluates a boolean flag for a user, and lets the errors of this request say
@@ -27,8 +29,9 @@ const client = OpenFeature.getClient();
  */
 export async function enabled(flag, user) {
   const { id, ...attributes } = user;
-  const { value, variant, errorCode } = await client.getBooleanDetails(flag, false, { ...attributes, targetingKey: id });
   Sentry.setUser({ id });
+  if (off.includes(flag)) return false;
+  const { value, variant, errorCode } = await client.getBooleanDetails(flag, false, { ...attributes, targetingKey: id });
   if (!errorCode) Sentry.setTag(`flag.${flag}`, variant ?? String(value));
   return value;
 }

@@ -1,7 +1,8 @@
 """Connects this app with serin: errors by Sentry's SDK, flags by OpenFeature's.
 
 Call connect once at the start. It needs SERIN_URL, SERIN_SERVER_KEY and
-SERIN_DSN in the environment.
+SERIN_DSN in the environment. SERIN_OFF lists flags (comma between) that are
+False whatever serin says, for the day on which it cannot be asked.
 """
 
 import os
@@ -35,8 +36,10 @@ def enabled(flag, user_id, **attributes):
     The user's id is the targeting key and the telemetry's user id: they must
     be the same. Without an answer it is False.
     """
-    details = api.get_client().get_boolean_details(flag, False, EvaluationContext(user_id, attributes))
     sentry_sdk.set_user({"id": user_id})
+    if flag in os.environ.get("SERIN_OFF", "").split(","):
+        return False
+    details = api.get_client().get_boolean_details(flag, False, EvaluationContext(user_id, attributes))
     if details.error_code is None:
         sentry_sdk.set_tag(f"flag.{flag}", details.variant or str(details.value).lower())
     return details.value

@@ -1,4 +1,4 @@
-// Keyboard: Ctrl K palette, g r rollouts, g p plans, g a audit log, g , settings, j k rows, ? help, and on a rollout
+// Keyboard: Ctrl K palette, g r rollouts, g e errors, g p plans, g a audit log, g , settings, j k rows, ? help, and on a rollout
 // p d x n which open pause, reduce, roll back and promote. Single keys never
 // fire in a field or over a dialog and can be switched off.
 
@@ -65,7 +65,7 @@ export function startKeys() {
     if (!(e.target instanceof Element) || e.target.closest('input, textarea, select, [contenteditable]')) return;
     const after = went > Date.now() - 900;
     went = 0;
-    const place = { r: '/', p: '/plans', a: '/audit', ',': '/settings' }[e.key];
+    const place = { r: '/', e: '/issues', p: '/plans', a: '/audit', ',': '/settings' }[e.key];
     if (after && place) { location.href = place; return; }
     switch (e.key) {
       case 'g': went = Date.now(); return;

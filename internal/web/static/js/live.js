@@ -117,7 +117,8 @@ function parse(e) { try { return JSON.parse(e.data); } catch { return null; } }
 function connect(url) {
   source = new EventSource(url);
   source.addEventListener('open', heard);
-  source.addEventListener('beat', heard);
+  // A page that waits for what no fact tells of looks again at every beat.
+  source.addEventListener('beat', () => { heard(); if (document.querySelector('[data-poll]')) refresh(); });
   source.addEventListener('reload', () => { heard(); refresh(); });
   source.addEventListener('rollout', e => { heard(); if (mine(parse(e))) refresh(); });
   source.addEventListener('point', e => { heard(); const p = parse(e); if (p && mine(p)) addPoint(p); });

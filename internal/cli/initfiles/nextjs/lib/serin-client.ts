@@ -1,7 +1,8 @@
 "use client";
 // Flags and errors in the page. It needs NEXT_PUBLIC_SERIN_URL,
 // NEXT_PUBLIC_SERIN_KEY (a page's key, no secret) and NEXT_PUBLIC_SERIN_DSN when
-// the app is built. Wrap the tree: <Serin user={user}>...</Serin>
+// the app is built. With NEXT_PUBLIC_SERIN_OFF set, every flag has its default
+// whatever serin says, for the day on which it cannot be asked. Wrap the tree: <Serin user={user}>...</Serin>
 import { OFREPWebProvider } from "@openfeature/ofrep-web-provider";
 import { OpenFeature, OpenFeatureProvider } from "@openfeature/react-sdk";
 import * as Sentry from "@sentry/browser";
@@ -12,6 +13,7 @@ type User = { id: string } & Record<string, string>;
 
 async function connect({ id, ...attributes }: User) {
   Sentry.setUser({ id, ...attributes });
+  if (process.env.NEXT_PUBLIC_SERIN_OFF) return;
   await OpenFeature.setContext({ ...attributes, targetingKey: id });
   await OpenFeature.setProviderAndWait(
     new OFREPWebProvider({

@@ -1,5 +1,6 @@
 // Flags in server components and route handlers. It needs SERIN_URL and
-// SERIN_SERVER_KEY in the environment.
+// SERIN_SERVER_KEY in the environment. SERIN_OFF lists flags (comma between)
+// that are false whatever serin says, for the day on which it cannot be asked.
 import { OFREPProvider } from "@openfeature/ofrep-provider";
 import { OpenFeature } from "@openfeature/server-sdk";
 
@@ -22,6 +23,7 @@ function connect() {
 
 /** Evaluates a boolean flag for a user; without an answer it is false. */
 export async function enabled(flag: string, user: { id: string } & Record<string, string>): Promise<boolean> {
+  if ((process.env.SERIN_OFF ?? "").split(",").includes(flag)) return false;
   if (!connected) connect();
   const { id, ...attributes } = user;
   return client.getBooleanValue(flag, false, { ...attributes, targetingKey: id });
