@@ -1,5 +1,5 @@
 # Everyday targets: demo build test lint fuzz bench docs. Slow or rare work has its own.
-.PHONY: demo build test test-go test-browser lint fuzz bench docs setup bench-stats walk demo-runs screenshots scenarios crash e2e-install release
+.PHONY: demo build test test-go test-browser lint sec fuzz bench docs setup bench-stats walk demo-runs screenshots scenarios crash e2e-install release
 
 GO ?= go
 FUZZTIME ?= 60s
@@ -33,6 +33,9 @@ lint:
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	$(GO) mod tidy -diff
 
+sec: ## gosec's rules and known vulnerabilities; half a minute, and the network for govulncheck
+	@GO="$(GO)" scripts/sec
+
 fuzz: ## every fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
 
@@ -54,7 +57,9 @@ demo-runs: ## ten demos with a regression and ten without, ten seeds
 scenarios: ## every acceptance scenario that concerns clients, over HTTP against the built binary
 	SERIN_SCENARIOS=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/scenarios' -v ./internal/server
 
-crash: ## SIGKILL at every crash point of every decision of a rollout
+crash: ## SIGKILL at every crash point of every decision, fifty under telemetry, and power cuts
+	SERIN_POWER_CUT_COMMITS=60 $(GO) test -count 1 -run TestPowerCut -v ./internal/store/sqlite
+	SERIN_KILLS=50 $(GO) test -timeout 20m -count 1 -run TestKilledUnderLoad -v ./internal/server
 	SERIN_CRASH=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/crashes' -v ./internal/server
 
 e2e-install: ## the released archive, from an empty directory to an upgrade, in about two minutes
