@@ -42,6 +42,7 @@ func TestDocsRun(t *testing.T) {
 	}
 	for _, page := range append(pages, "../../README.md") {
 		t.Run(filepath.Base(page), func(t *testing.T) {
+			t.Parallel() // they wait for servers more than they work
 			text, err := os.ReadFile(page)
 			if err != nil {
 				t.Fatal(err)

@@ -49,7 +49,7 @@ func TestLinesOnPages(t *testing.T) {
 	}
 	literal := regexp.MustCompile(`"(serin [a-z]+ [^"]*?)" \+ v\.[A-Za-z]+( \+ "([^"]*)"( \+ it\.ID)?)?`)
 	template := regexp.MustCompile(`(?:"cli" |\(print )"(serin [^"]*)"( \.View\.Plan "([^"]*)"| \.[A-Za-z.]+\))?`)
-	prompt := regexp.MustCompile(`(?m)^ *\$ (serin [^"'\n]*)$`)
+	prompt := regexp.MustCompile(`(?m)^ *\$ (serin [^"'\n\\]*)$`) // without quotes, on one line
 	for _, dir := range []string{"../web", "../../docs", "../../README.md"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {

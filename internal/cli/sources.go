@@ -15,11 +15,21 @@ import (
 	"serin/internal/poll"
 )
 
-// sources lists and tests what the server asks for measurements.
+// sources lists and tests what the server asks for measurements. Without a
+// verb it lists.
 func (a *app) sources() *cobra.Command {
+	list := a.sourcesList()
 	cmd := &cobra.Command{Use: "sources", Short: "List the sources that the server asks for measurements, and test them", Args: cobra.NoArgs,
+		Long: list.Long, RunE: list.RunE}
+	cmd.AddCommand(list, a.sourcesTest())
+	return cmd
+}
+
+func (a *app) sourcesList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the sources with their last answers, ages and errors", Args: cobra.NoArgs,
 		Long: `List the sources of the server's configuration (Prometheus, probes, reports) with their last answers, the age of these
-and the last error.`,
+and the last error. "serin sources" alone does the same.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all []poll.Status
 			if err := a.get(cmd.Context(), "/sources", &all); err != nil {
@@ -28,8 +38,6 @@ and the last error.`,
 			return a.print(all, func(w io.Writer) { printSources(w, all, time.Now()) })
 		},
 	}
-	cmd.AddCommand(a.sourcesTest())
-	return cmd
 }
 
 func (a *app) sourcesTest() *cobra.Command {

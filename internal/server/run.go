@@ -43,6 +43,9 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		}
 		if err := s.afterRestore(engine); err != nil {
+			if engine.Err() != nil {
+				return nil // it was told to stop meanwhile
+			}
 			fail(err)
 			return err
 		}
