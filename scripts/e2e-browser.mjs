@@ -72,5 +72,10 @@ try {
   const ended = new Promise((resolve) => browser.on("exit", resolve));
   browser.kill();
   await ended;
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  // Chromium's helpers may write for a moment after it has ended.
+  try {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  } catch (err) {
+    console.error(`e2e-browser: left behind: ${err.message}`);
+  }
 }

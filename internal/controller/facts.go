@@ -51,7 +51,12 @@ func (c *Controller) facts(w *worker) plan.ServerFacts {
 
 // claim refuses to start a rollout whose plan has errors on this server: its
 // flag is another rollout's, a channel leads nowhere, a guard has no source.
+// Nor does one start whose flag somebody switched off: nobody would get new.
 func (c *Controller) claim(w *worker) error {
+	if key := w.inForce.Load().Flag.Key; c.flags.off(key) {
+		return &rollout.Refusal{Kind: rollout.Barred, Why: fmt.Sprintf("flag %s is switched off, so that nobody would get the new variant: "+
+			"set its state to ENABLED (serin flag get %s > flag.json, then serin flag set %s --file flag.json)", key, key, key)}
+	}
 	facts := c.facts(w)
 	var errors []string
 	for _, found := range plan.Lint(w.inForce.Load(), &facts) {

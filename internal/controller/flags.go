@@ -159,6 +159,14 @@ func (f *Flags) exists(key string) bool {
 	return ok && r.Definition.State == "ENABLED"
 }
 
+// off reports whether a flag is there and disabled.
+func (f *Flags) off(key string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	r, ok := f.records[key]
+	return ok && r.Definition.State == flag.StateOff
+}
+
 func (f *Flags) owner(key string) string {
 	f.mu.RLock()
 	defer f.mu.RUnlock()

@@ -124,3 +124,31 @@ func TestNamesAreOneRollouts(t *testing.T) {
 		}
 	})
 }
+
+// TestStartNeedsItsFlagOn: a flag that was switched off by hand before the
+// start bars it, and does so no more once it is on.
+func TestStartNeedsItsFlagOn(t *testing.T) {
+	bubble(t, func(r *rig) {
+		set := func(state string) {
+			t.Helper()
+			record, err := r.c.Flags().Get(r.Context(), "rig")
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := record.Definition
+			d.State = state
+			if _, err := r.c.Flags().Put(r.Context(), "", d, -1, "lead", "api", "a test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := rollout.Command{Verb: rollout.Start, By: "lead", Role: "lead", May: []string{"start"}}
+		set("DISABLED")
+		if _, err := r.c.Do(r.Context(), "rig", start); statusOf(err) != 409 || !strings.Contains(err.Error(), "serin flag set rig") {
+			t.Fatalf("with its flag off: %v", err)
+		}
+		set("ENABLED")
+		if _, err := r.c.Do(r.Context(), "rig", start); err != nil {
+			t.Errorf("with its flag on: %v", err)
+		}
+	})
+}
