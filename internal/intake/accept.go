@@ -63,7 +63,7 @@ func (d *door) accept(ctx context.Context, res Result) answer {
 		events = d.without(events, dearest)
 	}
 	if len(refused) > 0 {
-		return overloaded("overload", refused)
+		return overloaded(reasonOverload, refused)
 	}
 	return answer{status: http.StatusOK, id: res.ID, body: res.Answer, contentType: res.AnswerType}
 }

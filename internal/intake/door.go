@@ -65,6 +65,7 @@ type Options struct {
 	Logger   *slog.Logger          // nil: silent
 	Registry prometheus.Registerer // nil: metrics are kept but not registered
 	Limits   Limits
+	Forward  Forwarder // who else gets the requests; nil = nobody
 }
 
 type door struct {
@@ -75,6 +76,7 @@ type door struct {
 	log      *slog.Logger
 	limits   Limits
 	metrics  *metrics
+	forward  Forwarder
 }
 
 // New makes the door. It panics if two doors register with one registry, as
@@ -88,7 +90,7 @@ func New(o Options) http.Handler {
 	}
 	return &door{
 		sink: o.Sink, keys: o.Keys, decoders: o.Decoders, clock: o.Clock,
-		log: o.Logger, limits: o.Limits.withDefaults(), metrics: newMetrics(o.Registry),
+		log: o.Logger, limits: o.Limits.withDefaults(), metrics: newMetrics(o.Registry), forward: o.Forward,
 	}
 }
 
@@ -200,7 +202,11 @@ func (d *door) take(r *http.Request, project, endpoint string, decoder Decoder) 
 	if project == "" {
 		project = key.Project
 	}
-	return d.decodeAndAccept(r, project, endpoint, decoder, key, buf.Bytes()).with(true, key)
+	a := d.decodeAndAccept(r, project, endpoint, decoder, key, buf.Bytes())
+	if d.forward != nil && a.forwarded() {
+		d.forward.Forward(Forwarded{Project: project, Endpoint: endpoint, Key: cred.key, Body: buf.Bytes(), Request: r, Received: d.clock.Now()})
+	}
+	return a.with(true, key)
 }
 
 func (d *door) decodeAndAccept(r *http.Request, project, endpoint string, decoder Decoder, key Key, body []byte) answer {

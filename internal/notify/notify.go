@@ -24,6 +24,12 @@ type Notice struct {
 	Limit   string    `json:"limit,omitempty"`
 	Link    string    `json:"link,omitempty"`
 	At      time.Time `json:"at"`
+
+	// Thread is what belongs together, such as everything about one incident:
+	// the id of its first notice; "" = the notice stands alone.
+	Thread string `json:"thread,omitempty"`
+	// Severity is p1 (gravest) to p4; "" = not graded.
+	Severity string `json:"severity,omitempty"`
 }
 
 // A Notifier delivers notices to one service. Deliver is called by one
