@@ -1,5 +1,5 @@
 # Everyday targets: demo build test lint fuzz bench docs. Slow or rare work has its own.
-.PHONY: demo build test test-go test-browser lint sec fuzz bench docs setup bench-stats walk demo-runs screenshots scenarios crash e2e-install release
+.PHONY: demo build test test-go test-browser lint sec fuzz bench docs setup bench-intake bench-stats walk demo-runs screenshots scenarios crash e2e-install release
 
 GO ?= go
 FUZZTIME ?= 60s
@@ -41,6 +41,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./openfeature/...
+
+bench-intake: ## the built program under telemetry, a minute each load, beside the least that could be done; about 15 minutes
+	SERIN_LOAD_SECONDS=60 $(GO) test -timeout 40m -count 1 -run 'TestIntakeBench$$' -v ./internal/server
 
 docs: ## rewrite the generated parts of the reference
 	$(GO) test ./internal/plan ./internal/cli ./internal/api -run 'Reference|OpenAPI' -update

@@ -19,6 +19,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"serin/internal/alert"
+	"serin/internal/alerting"
 	"serin/internal/auth"
 	"serin/internal/controller"
 	"serin/internal/evidence"
@@ -74,8 +76,10 @@ type Options struct {
 	Store      Store
 	Evidence   Evidence
 	Issues     Issues
+	Alerts     Alerts // nil = not available
 	SourceMaps SourceMaps
-	Sources    Sources // what is asked for measurements; nil = nothing
+	Sources    Sources    // what is asked for measurements; nil = nothing
+	Forwarding Forwarding // what passes telemetry on; nil = nothing
 	Flags      Flags
 	Auth       *auth.Auth
 	Sessions   Sessions
@@ -119,6 +123,7 @@ func New(o Options) http.Handler {
 	s.doctor(api)
 	s.channels(api)
 	s.sources(api)
+	s.forwarding(api)
 	s.plans(api)
 	s.simulate(api)
 	s.baselines(api)
@@ -126,6 +131,7 @@ func New(o Options) http.Handler {
 	s.staleFlags(api)
 	s.reports(api)
 	s.issues(api)
+	s.alerts(api)
 	s.sourceMaps(api)
 	s.access(api)
 	s.projects(api)
@@ -331,15 +337,21 @@ func (s *server) fail(err error) error {
 		return huma.NewError(http.StatusUnprocessableEntity, "the plan has errors: mend them and send it again", details(err)...)
 	case errors.Is(err, store.ErrNotFound):
 		return huma.NewError(http.StatusNotFound, err.Error())
+	case errors.Is(err, alert.ErrNotFiring):
+		return huma.NewError(http.StatusConflict, err.Error())
 	case errors.Is(err, store.ErrConflict):
 		return huma.NewError(http.StatusConflict, err.Error()+": read it again and repeat the change on what is there now")
 	case errors.Is(err, store.ErrFull):
 		return huma.NewError(http.StatusInsufficientStorage, "the disk of the data directory is full: nothing was changed; make room and try again")
-	case errors.Is(err, auth.ErrInvalid), errors.Is(err, evidence.ErrName), errors.Is(err, evidence.ErrStatus), errors.Is(err, symbolicate.ErrUpload):
+	case errors.Is(err, store.ErrReadOnly):
+		return huma.NewError(http.StatusInsufficientStorage, "the data directory of the server can only be read: nothing was changed; make it writable and try again")
+	case errors.Is(err, store.ErrDamaged):
+		return huma.NewError(http.StatusInsufficientStorage, "the database of the server is damaged: nothing was changed; restore a backup")
+	case errors.Is(err, auth.ErrInvalid), errors.Is(err, evidence.ErrName), errors.Is(err, evidence.ErrStatus), errors.Is(err, symbolicate.ErrUpload), errors.Is(err, alert.ErrInvalid):
 		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, auth.ErrForbidden):
 		return huma.NewError(http.StatusForbidden, err.Error())
-	case errors.Is(err, controller.ErrStopped), errors.Is(err, evidence.ErrUnavailable), errors.Is(err, evidence.ErrOverload):
+	case errors.Is(err, alerting.ErrStore), errors.Is(err, controller.ErrStopped), errors.Is(err, evidence.ErrUnavailable), errors.Is(err, evidence.ErrOverload):
 		return huma.NewError(http.StatusServiceUnavailable, err.Error())
 	}
 	s.Logger.Error("operator API", "err", err)

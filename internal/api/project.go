@@ -65,6 +65,12 @@ var things = map[string]struct {
 		}
 		return s.Controller.PlanProject(ctx, name)
 	}},
+	"alerts": {"id", "alert", func(s *server, _ context.Context, id string) (string, error) {
+		if s.Alerts == nil {
+			return "", store.ErrNotFound
+		}
+		return s.Alerts.Project(id)
+	}},
 	"issues": {"id", "issue", func(s *server, ctx context.Context, id string) (string, error) {
 		i, err := s.Store.Issue(ctx, id)
 		return i.Project, err
@@ -92,7 +98,7 @@ func (s *server) admit(ctx huma.Context, p auth.Principal) *refusal {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		s.Logger.Error("find the project", "of", thing.word, "name", name, "err", err)
 		return &refusal{status: http.StatusServiceUnavailable, why: "serin cannot tell whose this is now: its log says why"}
-	case o.Method == http.MethodPut && kind == "flags":
+	case o.Method == http.MethodPut && (kind == "flags" || kind == "alerts"):
 		return nil // it may be to be made: the handler says where, or that the key is taken
 	}
 	return &refusal{status: http.StatusNotFound, why: fmt.Sprintf("there is no %s %q in the projects of %s", thing.word, name, p.Name)}

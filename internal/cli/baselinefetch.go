@@ -92,7 +92,7 @@ func (a *app) fetch(ctx context.Context, u *url.URL) (string, error) {
 	case len(data) > maxRangeAnswer:
 		return "", fmt.Errorf("the answer of Prometheus is longer than %d MiB: ask for a longer --step", maxRangeAnswer>>20)
 	case resp.StatusCode != http.StatusOK:
-		return "", fmt.Errorf("Prometheus at %s answers %s: %s", u.Host, resp.Status, oneLine(strings.TrimSpace(string(data[:min(len(data), 500)]))))
+		return "", fmt.Errorf("the API at %s answers %s: %s", u.Host, resp.Status, oneLine(strings.TrimSpace(string(data[:min(len(data), 500)]))))
 	}
 	return string(data), nil
 }

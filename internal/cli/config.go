@@ -54,6 +54,9 @@ nothing are named: they are most likely misspelt.`,
 			if err := server.CheckSources(cfg); err != nil {
 				return err
 			}
+			if err := server.CheckForward(cfg); err != nil {
+				return err
+			}
 			found := checkedConfig{File: cmp.Or(file, a.getenv(configVariable)), Settings: cfg.Settings(), Unknown: cfg.Unknown(os.Environ())}
 			if err := a.print(found, func(w io.Writer) { printConfig(w, found) }); err != nil {
 				return err

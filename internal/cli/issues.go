@@ -52,7 +52,7 @@ func printIssues(w io.Writer, issues []store.Issue) {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "ISSUE\tLEVEL\tSTATUS\tEVENTS\tUSERS\tLAST SEEN (UTC)\tTITLE")
 	for _, i := range issues {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Level, i.Status, i.Events, i.Users, i.LastSeen.UTC().Format(time.DateTime), oneLine(i.Title))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, oneLine(i.Level), i.Status, i.Events, i.Users, i.LastSeen.UTC().Format(time.DateTime), oneLine(i.Title))
 	}
 	_ = t.Flush()
 }
@@ -83,7 +83,7 @@ func (a *app) issueShow() *cobra.Command {
 }
 
 func printIssue(w io.Writer, i issueAnswer) {
-	fmt.Fprintf(w, "%s  %s\n%s, %s, %s\n", i.ID, oneLine(i.Title), oneLine(i.Culprit), i.Level, i.Status)
+	fmt.Fprintf(w, "%s  %s\n%s, %s, %s\n", i.ID, oneLine(i.Title), oneLine(i.Culprit), oneLine(i.Level), i.Status)
 	fmt.Fprintf(w, "%d events of %d users, from %s to %s UTC\n", i.Events, i.Users, i.FirstSeen.UTC().Format(time.DateTime), i.LastSeen.UTC().Format(time.DateTime))
 	for _, arm := range slices.Sorted(maps.Keys(i.Arms)) {
 		fmt.Fprintf(w, "  %s: %d events of %d users\n", arm, i.Arms[arm].Events, i.Arms[arm].Users)
@@ -100,7 +100,7 @@ func printIssue(w io.Writer, i issueAnswer) {
 		fmt.Fprintf(w, "  at %s\n", oneLine(f))
 	}
 	if e.Minified != "" {
-		fmt.Fprintf(w, "%s: serin sourcemaps upload --release RELEASE DIR\n", e.Minified)
+		fmt.Fprintf(w, "%s: serin sourcemaps upload --release RELEASE DIR\n", oneLine(e.Minified))
 	}
 	for n, c := range e.Before {
 		if n == 0 {

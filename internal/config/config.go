@@ -59,6 +59,8 @@ type Config struct {
 	DeployHooks map[string]DeployHook `yaml:"deploy_hooks"`
 	// Sources are what serin asks for measurements, by a name of yours: Prometheus, probes, JSON reports.
 	Sources map[string]Source `yaml:"sources"`
+	// Forward passes the telemetry of Sentry's SDKs on to another service that speaks their protocol, by the id of the project as in its DSN.
+	Forward map[string]Forward `yaml:"forward"`
 }
 
 // TLS encrypts every listener. Give cert and key, or acme.
@@ -226,6 +228,19 @@ type Source struct {
 	Body string `yaml:"body"`
 	// Values are a report's: the name that plans use, and where the value stands, as a JSON pointer such as /total/0/bytes.
 	Values map[string]string `yaml:"values"`
+}
+
+// Forward is the upstream of one project: everything that clients send to
+// serin's Sentry endpoints reaches it too, unscrubbed.
+type Forward struct {
+	// DSN is the upstream's, as its settings show it: https://KEY@HOST/PROJECT; required.
+	DSN string `yaml:"dsn" secret:"true"`
+	// Queue is how much may wait on disk, such as 512MiB, at least 1MiB; when it is full the oldest goes; "" = 1GiB.
+	Queue string `yaml:"queue"`
+	// Keep is how long a request may wait, such as 6h, at least 1h; "" = 24h.
+	Keep string `yaml:"keep"`
+	// AllowPrivate lets the address be private or loopback; off, it is refused.
+	AllowPrivate bool `yaml:"allow_private"`
 }
 
 // Load reads a file and the environment; path "" means no file. Unknown keys

@@ -13,7 +13,7 @@ import (
 	"serin/internal/store"
 )
 
-// worker owns one rollout. Its fields but view, mailbox and arrived belong to
+// worker owns one rollout. Its fields but those up to alertsOver belong to
 // the goroutine in loop (before that, to the one that made it).
 type worker struct {
 	c       *Controller
@@ -24,6 +24,8 @@ type worker struct {
 	gone    chan struct{} // closed when the loop has ended
 	view    atomic.Pointer[View]
 	inForce atomic.Pointer[plan.Plan] // the plan, for readers in other goroutines
+	// alertsOver: the evidence of a rollout that is done was let go.
+	alertsOver atomic.Bool
 
 	plan      *plan.Plan
 	state     rollout.State
@@ -248,13 +250,13 @@ func (w *worker) revise(ctx context.Context, r request) reply {
 // told, the next look at the evidence tries again.
 func (w *worker) watch() {
 	s := w.state
-	if w.unread != nil || s.Status == rollout.Done || s.Status == rollout.Cancelled {
+	if w.unread != nil || store.Over(s.Status) && !alerts(w.plan, s, w.c.o.Clock.Now()) {
 		w.c.o.Evidence.Forget(w.id)
 		return
 	}
 	err := w.c.o.Evidence.Watch(Watch{
 		Rollout: w.id, Project: w.project(), Plan: w.plan, Split: w.plan.Split(s.Exposure), Attempt: s.Runs, Stage: s.Stage,
-		Active: s.Exposure > 0, Intervals: intervals(s),
+		Active: s.Exposure > 0 && !store.Over(s.Status), Intervals: intervals(s),
 		StageAt: s.StageAt, AttemptAt: s.AttemptAt, StartedAt: s.StartedAt,
 	})
 	w.unwatched = err != nil

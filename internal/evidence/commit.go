@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"serin/internal/flag"
 	"serin/internal/store"
 	"serin/internal/telemetry"
 )
@@ -179,6 +180,13 @@ func (e *Engine) ready(ctx context.Context) error {
 		}
 		e.rollouts[id] = fresh
 	}
+	for id, a := range e.alerts {
+		fresh, err := e.loadAlert(ctx, a.rule)
+		if err != nil {
+			return fmt.Errorf("read the counts of alert %s: %w", id, err)
+		}
+		e.alerts[id] = fresh
+	}
 	e.publishWatched()
 	e.loaded, e.broken = true, false
 	return nil
@@ -251,6 +259,7 @@ func (e *Engine) accept(b *batch, ev *telemetry.Event) {
 		b.count(countLate, 1)
 	}
 	e.traces.sent(ev)
+	e.heard[flag.ProjectOf(ev.Project)] = toMS(b.now)
 	switch ev.Kind {
 	case telemetry.KindValue:
 		if strings.HasPrefix(ev.Op, reservedMark) {
@@ -296,6 +305,7 @@ func deduplicated(ev *telemetry.Event) bool {
 // addEverywhere counts an event in every watched rollout.
 func (e *Engine) addEverywhere(b *batch, ev *telemetry.Event) []place {
 	places := e.hours.add(ev)
+	e.alertAdd(b, ev)
 	watched, arm, conflict := false, false, false
 	for _, r := range e.rollouts {
 		if !r.of(ev) {
@@ -328,6 +338,9 @@ func (e *Engine) collect(b *batch) error {
 	if err := e.loads.collect(b); err != nil {
 		return err
 	}
+	if err := e.collectAlerts(b); err != nil {
+		return err
+	}
 	if b.tick {
 		for id, r := range e.rollouts {
 			if err := r.collectLoss(b); err != nil {
@@ -354,4 +367,5 @@ func (e *Engine) age(b *batch) {
 	for _, r := range e.rollouts {
 		r.age(b)
 	}
+	e.ageAlerts(toMS(b.now))
 }

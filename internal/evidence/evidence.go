@@ -38,7 +38,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,21 +66,26 @@ type Store interface {
 
 // Limits bound the engine. Zero fields take the defaults.
 type Limits struct {
-	Queue    int // events waiting for a commit, D 20,000; a quarter more of those that are never refused first
-	Group    int // events of one commit, D 5,000
-	Samples  int // stored samples of one issue, D 50
-	Pending  int // page loads waiting for their vitals, D 200,000
-	Sessions int // sessions remembered of one rollout, D 500,000
+	Queue      int           // events waiting for a commit, D 20,000; see room.go
+	QueueBytes int           // about how much memory they may take, D 64 MiB
+	Lag        time.Duration // how long the oldest of them may wait, in real time, until others are refused, D 10 s
+	Group      int           // events of one commit, D 5,000
+	Samples    int           // stored samples of one issue, D 50
+	Pending    int           // page loads waiting for their vitals, D 100,000
+	Sessions   int           // sessions remembered of one rollout, D 500,000
 }
 
 func (l Limits) withDefaults() Limits {
 	for _, f := range []struct {
 		field *int
 		value int
-	}{{&l.Queue, 20_000}, {&l.Group, 5_000}, {&l.Samples, 50}, {&l.Pending, 200_000}, {&l.Sessions, 500_000}} {
+	}{{&l.Queue, 20_000}, {&l.QueueBytes, 64 << 20}, {&l.Group, 5_000}, {&l.Samples, 50}, {&l.Pending, 100_000}, {&l.Sessions, 500_000}} {
 		if *f.field <= 0 {
 			*f.field = f.value
 		}
+	}
+	if l.Lag <= 0 {
+		l.Lag = 10 * time.Second
 	}
 	return l
 }
@@ -124,8 +128,11 @@ type Engine struct {
 	daily      daily
 	hours      hours
 	points     points
-	losses     map[string]loss  // as read at the last load, by rollout
-	counters   map[string]int64 // as stored
+	alerts     map[string]*alertCounts // stand-alone alert rules, by id
+	heard      map[string]int64        // newest arrival of a project, Unix ms
+	began      int64                   // when the engine was made, Unix ms
+	losses     map[string]loss         // as read at the last load, by rollout
+	counters   map[string]int64        // as stored
 	arrival    []func(rollout string)
 	loaded     bool // the shared state was read from the store
 	broken     bool // memory may hold what the store does not: reload first
@@ -147,6 +154,7 @@ func New(o Options) *Engine {
 	e.usage.missed, e.usage.names = map[string]*missedBy{}, map[string]struct{}{}
 	e.usage.tick(o.Clock.Now())
 	e.traces = newTraces(o.Clock.Now())
+	e.alerts, e.heard, e.began = map[string]*alertCounts{}, map[string]int64{}, toMS(o.Clock.Now())
 	e.reset()
 	e.queue.wake = make(chan struct{}, 1)
 	e.watched.Store(&map[string][]audience{})
@@ -177,26 +185,12 @@ func (e *Engine) Accept(ctx context.Context, events []telemetry.Event) error {
 	for i := range events {
 		e.subjects.Pseudonymize(&events[i])
 	}
-	r := &request{events: events, done: make(chan error, 1)}
-	limit := e.limits.Queue
-	if !slices.ContainsFunc(events, func(ev telemetry.Event) bool { return bulky(ev.Kind) }) {
-		limit += limit / 4
-	}
-	if err := e.queue.push(r, limit); err != nil {
+	r := &request{events: events, bytes: bytesOf(events), done: make(chan error, 1)}
+	if err := e.queue.push(r, e.limits, shareOf(events)); err != nil {
 		e.metrics.refused.Add(float64(len(events)))
 		return err
 	}
 	return wait(ctx, r)
-}
-
-// bulky are the kinds that an overload refuses first. Sessions, feedback, loss
-// reports and signs of life are few, and a rollout cannot do without them.
-func bulky(k telemetry.Kind) bool {
-	switch k {
-	case telemetry.KindError, telemetry.KindPage, telemetry.KindRequest, telemetry.KindSpan, telemetry.KindVital:
-		return true
-	}
-	return false
 }
 
 func wait(ctx context.Context, r *request) error {
@@ -209,7 +203,8 @@ func wait(ctx context.Context, r *request) error {
 }
 
 // OnArrival registers fn, called after each commit for every rollout in whose
-// scope an event was counted by a count metric. fn must not block.
+// scope an event was counted by a count metric, and with AlertKey for every
+// stand-alone alert rule that counted one. fn must not block.
 func (e *Engine) OnArrival(fn func(rollout string)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -247,6 +242,8 @@ const (
 // request is one caller waiting for a commit.
 type request struct {
 	events []telemetry.Event
+	bytes  int       // about how much memory they take
+	at     time.Time // when it joined the queue, in real time
 	values []store.KeyValue
 	triage *triage
 	done   chan error
@@ -257,6 +254,7 @@ type queue struct {
 	mu      sync.Mutex // guards the fields below
 	waiting []*request
 	events  int
+	bytes   int
 	members []member
 	refused int64
 	last    time.Time // of the last refusal, in real time
@@ -267,17 +265,18 @@ type queue struct {
 // maxMembersWaiting bounds the memberships that wait for a commit.
 const maxMembersWaiting = 100_000
 
-func (q *queue) push(r *request, limit int) error {
+func (q *queue) push(r *request, l Limits, share int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return ErrUnavailable
 	}
-	if q.events > 0 && q.events+len(r.events) > limit {
-		q.refused, q.last = q.refused+int64(len(r.events)), time.Now()
+	r.at = time.Now()
+	if q.full(r, l, share, r.at) {
+		q.refused, q.last = q.refused+int64(len(r.events)), r.at
 		return ErrOverload
 	}
-	q.waiting, q.events = append(q.waiting, r), q.events+len(r.events)
+	q.waiting, q.events, q.bytes = append(q.waiting, r), q.events+len(r.events), q.bytes+r.bytes
 	q.signal()
 	return nil
 }
@@ -304,9 +303,10 @@ func (q *queue) signal() {
 func (q *queue) take(limit int) (list []*request, members []member, refused int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, size := 0, 0
+	n, size, bytes := 0, 0, 0
 	for n < len(q.waiting) && (n == 0 || size+len(q.waiting[n].events) <= limit) {
 		size += len(q.waiting[n].events)
+		bytes += q.waiting[n].bytes
 		n++
 	}
 	list = append(list, q.waiting[:n]...)
@@ -314,7 +314,7 @@ func (q *queue) take(limit int) (list []*request, members []member, refused int6
 	if q.waiting = q.waiting[n:]; len(q.waiting) == 0 {
 		q.waiting = nil
 	}
-	q.events -= size
+	q.events, q.bytes = q.events-size, q.bytes-bytes
 	members, q.members = q.members, nil
 	refused, q.refused = q.refused, 0
 	return list, members, refused

@@ -118,7 +118,7 @@ func (x *exposures) forget(name string) (n int64) {
 // forget drops the page loads of the user and returns their ids.
 func (l *loads) forget(f *store.Forget) (ids []string) {
 	for id, p := range l.byID {
-		if (p.Load == nil || !f.Concerns(*p.Load)) && (p.Waiting == nil || !f.Concerns(*p.Waiting)) {
+		if !p.vault.concerns(f) {
 			continue
 		}
 		for _, k := range p.Keys {

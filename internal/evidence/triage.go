@@ -57,7 +57,7 @@ func (e *Engine) TriageIssue(ctx context.Context, id string, c IssueChange) erro
 	}
 	change := &triage{id: id, change: c}
 	r := &request{triage: change, done: make(chan error, 1)}
-	if err := e.queue.push(r, e.limits.Queue); err != nil {
+	if err := e.queue.push(r, e.limits, shareRest); err != nil {
 		return err
 	}
 	if err := wait(ctx, r); err != nil {

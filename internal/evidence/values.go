@@ -45,7 +45,7 @@ func (e *Engine) putValue(ctx context.Context, kv store.KeyValue) error {
 // putValues makes values durable, all or none.
 func (e *Engine) putValues(ctx context.Context, values []store.KeyValue) error {
 	r := &request{values: values, done: make(chan error, 1)}
-	if err := e.queue.push(r, e.limits.Queue); err != nil {
+	if err := e.queue.push(r, e.limits, shareRest); err != nil {
 		return err
 	}
 	return wait(ctx, r)

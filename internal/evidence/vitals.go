@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -17,14 +16,11 @@ const sealAfter = 10 * time.Minute
 // with the load, or can be attributed by itself, is counted at once; a newer
 // value takes its place until the load is sealed.
 type pageLoad struct {
-	ID     string           `json:"-"`
-	Due    time.Time        `json:"-"`
-	Load   *telemetry.Event `json:"load,omitempty"` // nil: only vitals came so far
-	Places []place          `json:"places,omitempty"`
-	// Waiting are vitals without a user that came before their load.
-	Waiting *telemetry.Event `json:"waiting,omitempty"`
-	Keys    []string         `json:"keys,omitempty"`
-	dirty   bool
+	ID    string
+	Due   time.Time
+	Keys  []string
+	dirty bool
+	vault vault // the rest, read by open
 }
 
 // loads are the unsealed page loads, found by any of their keys.
@@ -82,7 +78,7 @@ func (l *loads) change(p *pageLoad) {
 // load of the same trace is neither: pages from a cache share a trace.
 func (l *loads) claim(keys []string) *pageLoad {
 	for _, k := range keys {
-		if p := l.byKey[k]; p != nil && (p.Load == nil || ofOneLoad(k)) {
+		if p := l.byKey[k]; p != nil && (!p.vault.loaded || ofOneLoad(k)) {
 			return p
 		}
 	}
@@ -103,7 +99,7 @@ func (l *loads) obtain(p *pageLoad, keys []string, now time.Time) *pageLoad {
 	if len(keys) == 0 || len(l.byID) >= l.limit {
 		return nil
 	}
-	p = &pageLoad{ID: keys[0], Due: now.Add(sealAfter), Keys: keys}
+	p = &pageLoad{ID: keys[0], Due: now.Add(sealAfter), Keys: keys, vault: newVault(contents{})}
 	l.put(p)
 	return p
 }
@@ -115,7 +111,9 @@ func (l *loads) open(e *telemetry.Event, places []place, now time.Time) {
 	if p == nil {
 		return
 	}
-	p.Load, p.Places, p.Due = contextOf(e), append(p.Places, places...), now.Add(sealAfter)
+	in := p.vault.open()
+	in.Load, in.Places, p.Due = contextOf(e), append(in.Places, places...), now.Add(sealAfter)
+	p.vault.loaded = true
 	l.change(p)
 }
 
@@ -134,10 +132,10 @@ func (l *loads) join(e *telemetry.Event) *telemetry.Event {
 		return e
 	}
 	p := l.find(joinKeys(e))
-	if p == nil || p.Load == nil {
+	if p == nil || !p.vault.loaded {
 		return e
 	}
-	return fill(e, p.Load)
+	return fill(e, p.vault.peek().Load)
 }
 
 func fill(e, load *telemetry.Event) *telemetry.Event {
@@ -179,27 +177,28 @@ func (e *Engine) vital(b *batch, ev *telemetry.Event) {
 		return
 	}
 	e.loads.change(p)
-	if p.Load != nil {
-		ev = fill(ev, p.Load)
+	in := p.vault.open()
+	if in.Load != nil {
+		ev = fill(ev, in.Load)
 	} else if ev.User == "" {
-		p.Waiting = mergeVital(p.Waiting, ev)
+		in.Waiting, p.vault.waits = mergeVital(in.Waiting, ev), true
 		return
 	}
-	fresh := e.replaceValues(p, ev)
+	fresh := e.replaceValues(in.Places, ev)
 	if len(fresh.Measurements) > 0 {
-		p.Places = append(p.Places, e.addEverywhere(b, fresh)...)
+		in.Places = append(in.Places, e.addEverywhere(b, fresh)...)
 	}
 }
 
 // replaceValues puts newer values in the place of those that were counted and
 // returns the event with only the measurements that are new.
-func (e *Engine) replaceValues(p *pageLoad, ev *telemetry.Event) *telemetry.Event {
+func (e *Engine) replaceValues(places []place, ev *telemetry.Event) *telemetry.Event {
 	fresh := *ev
 	fresh.Measurements = make(map[string]float64, len(ev.Measurements))
 	for name, v := range ev.Measurements {
 		replaced := false
-		for i := range p.Places {
-			at := &p.Places[i]
+		for i := range places {
+			at := &places[i]
 			if at.Field != "measurements."+name {
 				continue
 			}
@@ -260,12 +259,14 @@ func (e *Engine) seal(b *batch) {
 		if p.Due.After(b.now) {
 			continue
 		}
-		if w := p.Waiting; w != nil {
-			if p.Load != nil {
-				w = fill(w, p.Load)
+		if p.vault.waits {
+			in := p.vault.open()
+			w := in.Waiting
+			if in.Load != nil {
+				w = fill(w, in.Load)
 			}
 			w.Received = b.now
-			if fresh := e.replaceValues(p, w); len(fresh.Measurements) > 0 {
+			if fresh := e.replaceValues(in.Places, w); len(fresh.Measurements) > 0 {
 				e.addEverywhere(b, fresh)
 			}
 		}
@@ -296,7 +297,7 @@ func (l *loads) collect(b *batch) error {
 			continue
 		}
 		p.dirty = false
-		data, err := json.Marshal(p)
+		data, err := p.vault.seal(p.Keys)
 		if err != nil {
 			return fmt.Errorf("encode page load %s: %w", p.ID, err)
 		}

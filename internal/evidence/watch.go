@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -334,15 +333,11 @@ func (e *Engine) loadShared(ctx context.Context) error {
 		return fmt.Errorf("read page loads: %w", err)
 	}
 	for _, row := range rows {
-		var l pageLoad
-		if err := json.Unmarshal(row.Data, &l); err != nil {
-			return fmt.Errorf("%w: page load %s: %w", errCell, row.ID, err)
+		l, err := loadOf(row, e.subjects.Hash)
+		if err != nil {
+			return err
 		}
-		l.ID, l.Due = row.ID, row.Due
-		if e.subjects.Hash && l.Load != nil {
-			l.Load.User = "" // the id that the arm was found by is gone: what was reported remains
-		}
-		e.loads.put(&l)
+		e.loads.put(l)
 	}
 	list, err := e.store.Issues(ctx, store.IssueQuery{})
 	if err != nil {

@@ -47,6 +47,8 @@ const (
 	Stopping     = "stopping"             // requests under way get their answers, no others
 	Store        = "store"                // the store cannot write
 	DiskFull     = "disk_full"            // the store cannot write because the disk is full
+	ReadOnly     = "store_read_only"      // the data directory cannot be written
+	Damaged      = "store_damaged"        // the database is not what was written
 	ReserveUsed  = "reserve_used"         // the room kept for rollbacks on a full disk is gone
 	DiskLow      = "disk_low"             // the file system has little room left
 	StoreBudget  = "store_budget"         // the store has taken much of its budget, or all
@@ -60,7 +62,7 @@ const (
 )
 
 // Names are all of them, in the order in which they are told.
-var Names = []string{Starting, Stopping, Store, DiskFull, ReserveUsed, DiskLow, StoreBudget, Plan, Queue, ClockBack, CertExpired, CertExpiring, ACME, Outbox}
+var Names = []string{Starting, Stopping, Store, DiskFull, ReadOnly, Damaged, ReserveUsed, DiskLow, StoreBudget, Plan, Queue, ClockBack, CertExpired, CertExpiring, ACME, Outbox}
 
 // A Check finds reasons; nil is that all is well. It must end with ctx.
 type Check func(ctx context.Context) []Reason

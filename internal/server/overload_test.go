@@ -65,6 +65,22 @@ func TestOverload(t *testing.T) {
 	if a := s.must(http.MethodGet, "/healthz", nil); a.status != http.StatusOK {
 		t.Errorf("health: %d %s", a.status, a.body)
 	}
+	// What is dearest is refused first, by name; a limit without a name would
+	// silence a client altogether.
+	if a := s.envelope(vitalEnvelope(1)); a.status != http.StatusTooManyRequests || !strings.Contains(a.header.Get("X-Sentry-Rate-Limits"), ":span;transaction:") {
+		t.Errorf("page loads: %d with X-Sentry-Rate-Limits %q", a.status, a.header.Get("X-Sentry-Rate-Limits"))
+	}
+	for name, item := range map[string]string{
+		"feedback":      `{"type":"feedback"}` + "\n" + `{"contexts":{"feedback":{"message":"it hangs"}}}`,
+		"client report": `{"type":"client_report"}` + "\n" + `{"discarded_events":[{"reason":"queue_overflow","category":"error","quantity":3}]}`,
+		"check-in":      `{"type":"check_in"}` + "\n" + `{"check_in_id":"83a7c03ed0a04e1b97e2e3b18d38f244","monitor_slug":"nightly","status":"ok"}`,
+	} {
+		posts.Go(func() {
+			if a := s.envelope([]byte("{}\n" + item + "\n")); a.status != http.StatusOK {
+				t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+		})
+	}
 	session := []byte("{}\n{\"type\":\"session\"}\n{\"sid\":\"7c7b6585-f901-4351-bf8d-02711b721929\",\"did\":\"u\",\"init\":true,\"status\":\"ok\",\"started\":\"2026-03-02T09:00:00Z\",\"attrs\":{\"release\":\"shop@1\"}}\n")
 	posts.Go(func() {
 		if a := s.envelope(session); a.status != http.StatusOK {
@@ -77,7 +93,7 @@ func TestOverload(t *testing.T) {
 	posts.Wait()
 	post(1000)
 	c := s.counters()
-	if int(c["counted:error"]) != taken || taken == 0 || c["counted:session"] != 1 || c["refused"] == 0 {
+	if int(c["counted:error"]) != taken || taken == 0 || c["counted:session"] != 1 || c["counted:feedback"] != 1 || c["counted:loss"] != 1 || c["counted:check_in"] != 1 || c["refused"] == 0 {
 		t.Errorf("200 for %d errors, counters %v", taken, c)
 	}
 }

@@ -38,7 +38,7 @@ func planIn(id string) string {
 }
 
 // things are what a project has in TestProjects, by the parameters of paths.
-type things struct{ rollout, flag, plan, issue, key, token string }
+type things struct{ rollout, flag, plan, issue, key, token, alert string }
 
 // furnish puts a rollout with its flag and plan, an issue and keys into a project.
 func (s *site) furnish(id, dsnKey string) things {
@@ -55,7 +55,8 @@ func (s *site) furnish(id, dsnKey string) things {
 	if len(issues) != 1 || issues[0].Project != id {
 		s.t.Fatalf("issues of project %s: %+v", id, issues)
 	}
-	out.issue = issues[0].ID
+	out.issue, out.alert = issues[0].ID, "alert-in-"+id
+	s.ask(http.MethodPut, "/alerts/"+out.alert+"?project="+id, map[string]any{"limit": 5}, nil)
 	var made struct{ ID, Secret string }
 	s.ask(http.MethodPost, "/tokens", map[string]any{"name": "server of " + id, "kind": "flags-server", "project": id}, &made)
 	out.key, out.token = made.Secret, made.ID
@@ -84,7 +85,7 @@ func TestProjects(t *testing.T) {
 		for method, op := range methods {
 			method = strings.ToUpper(method)
 			row, known := operations[op.OperationID]
-			if !known || op.OperationID == "put-flag" || method == http.MethodDelete {
+			if !known || op.OperationID == "put-flag" || op.OperationID == "put-alert" || method == http.MethodDelete {
 				continue // below: what is deleted is there for nobody after
 			}
 			for id, has := range all {
@@ -116,13 +117,16 @@ func (h things) fill(path string) string {
 	if strings.Contains(path, "/issues/") {
 		id = h.issue
 	}
+	if strings.Contains(path, "/alerts/") {
+		id = h.alert
+	}
 	return strings.NewReplacer("{id}", id, "{key}", h.flag, "{plan}", h.plan, "{metric}", "errors").Replace(path)
 }
 
 // own reports whether text tells of the things of a project.
 func (h things) in(text string) bool {
 	return strings.Contains(text, h.rollout) || strings.Contains(text, `"`+h.flag+`"`) || strings.Contains(text, `"`+h.plan+`"`) ||
-		strings.Contains(text, `"`+h.issue+`"`) || strings.Contains(text, `"`+h.token+`"`)
+		strings.Contains(text, `"`+h.issue+`"`) || strings.Contains(text, `"`+h.token+`"`) || strings.Contains(text, `"`+h.alert+`"`)
 }
 
 // listsOfProjects: lists hold what is in the caller's projects and, asked for

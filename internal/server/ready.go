@@ -123,6 +123,10 @@ func (s *Server) checkStore(ctx context.Context) []health.Reason {
 	switch err := s.store.Check(ctx); {
 	case errors.Is(err, store.ErrFull):
 		return []health.Reason{{Name: health.DiskFull, Level: health.Error, Text: "The disk of the data directory is full: flags are served on and rollbacks use a reserve, nothing else is stored. Make room."}}
+	case errors.Is(err, store.ErrReadOnly):
+		return []health.Reason{{Name: health.ReadOnly, Level: health.Error, Text: "The data directory can only be read: flags are served on, nothing is stored. Look for a fault of the disk (dmesg) and at the owner of the files, then make it writable."}}
+	case errors.Is(err, store.ErrDamaged):
+		return []health.Reason{{Name: health.Damaged, Level: health.Error, Text: "The database is damaged: flags are served on. Stop serin, keep the data directory, and restore the last backup."}}
 	case err != nil:
 		return []health.Reason{{Name: health.Store, Level: health.Error, Text: fmt.Sprintf("The store cannot write: %v.", err)}}
 	}

@@ -34,8 +34,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	run("evidence", s.evidence.Run)
 	run("controller", s.control.Run)
+	run("alerts", s.alerts.Run)
 	run("retention", s.keeper.Run)
 	run("sources", s.poller.Run)
+	run("forwarding", s.forward.Run)
 	group.Go(func() error {
 		select {
 		case <-s.control.Running():
@@ -50,6 +52,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return err
 		}
 		s.stage.serve()
+		_ = s.verify(engine) // logged, and told by the check of the store
 		return nil
 	})
 	for _, e := range s.entrances {
@@ -81,7 +84,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Reloaded names the keys of the configuration that Reload takes over.
-var Reloaded = []string{"`limits`", "`retention`", "`disk`", "`slack`", "`webhooks`", "`deploy_hooks`", "`sources`", "`trusted_proxies`", "`log.level`", "certificate files"}
+var Reloaded = []string{"`limits`", "`retention`", "`disk`", "`slack`", "`webhooks`", "`deploy_hooks`", "`sources`", "`forward`", "`trusted_proxies`", "`log.level`", "certificate files"}
 
 // Reload takes over what of c needs no restart and logs which keys those were;
 // the rest stays as it was until the next start, and the log names what of it
@@ -100,7 +103,14 @@ func (s *Server) Reload(c config.Config) error {
 	if err != nil {
 		return err
 	}
+	forwards, err := forwardsOf(c)
+	if err != nil {
+		return err
+	}
 	if err := s.notifiers(c, s.o.Config); err != nil {
+		return err
+	}
+	if err := s.forward.Set(forwards); err != nil {
 		return err
 	}
 	s.poller.Set(sources)
@@ -115,7 +125,7 @@ func (s *Server) Reload(c config.Config) error {
 	}
 	next := &s.o.Config
 	next.Slack, next.Webhooks, next.DeployHooks, next.TrustedProxies = c.Slack, c.Webhooks, c.DeployHooks, c.TrustedProxies
-	next.Sources = c.Sources
+	next.Sources, next.Forward = c.Sources, c.Forward
 	next.Limits, next.Retention, next.Disk, next.Log.Level = c.Limits, c.Retention, c.Disk, c.Log.Level
 	attrs := []any{"taken over", config.Changed(before, *next)}
 	if waiting := config.Changed(*next, c); len(waiting) > 0 {

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"serin/internal/alerting"
 	"serin/internal/api"
 	"serin/internal/auth"
 	"serin/internal/clock"
@@ -28,6 +29,7 @@ import (
 	"serin/internal/controller"
 	"serin/internal/evidence"
 	"serin/internal/flag"
+	"serin/internal/forward"
 	"serin/internal/health"
 	"serin/internal/hub"
 	"serin/internal/intake"
@@ -75,12 +77,15 @@ type Server struct {
 	entrances  []*entrance // the first is for clients
 	proxies    proxies
 	store      store.Store
+	verify     func(context.Context) error // reads the whole database
 	evidence   *evidence.Engine
 	control    *controller.Controller
+	alerts     *alerting.Engine
 	bootstrap  *Bootstrap
 	keeper     *upkeep.Keeper
 	health     *health.Checker
 	poller     *poll.Poller
+	forward    *forward.Forwarder
 	stage      *stage
 	limits     limits
 	endStreams func() // lets go of connected clients
@@ -135,7 +140,7 @@ func (s *Server) setup(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	s.store = db
+	s.store, s.verify = db, db.Verify
 	s.onClose("store", db.Close)
 
 	if err := s.listen(); err != nil {
@@ -174,6 +179,15 @@ func (s *Server) setup(ctx context.Context) error {
 	}
 	s.poller = poll.New(poll.Options{Evidence: measured{s.evidence}, Clock: o.Clock, Logger: o.Logger})
 	s.poller.Set(sources)
+	forwards, err := forwardsOf(o.Config)
+	if err != nil {
+		return err
+	}
+	s.forward = forward.New(forward.Options{Dir: filepath.Join(o.Data, forwardDir), Clock: o.Clock, Logger: o.Logger, Registry: reg})
+	s.onClose("forwarding", s.forward.Close)
+	if err := s.forward.Set(forwards); err != nil {
+		return err
+	}
 	s.control, err = controller.New(ctx, controller.Options{
 		Sources: s.poller.Configured,
 		Store:   db, Evidence: watcher{s.evidence}, Publisher: flags, Feed: feed, Clock: o.Clock,
@@ -183,6 +197,10 @@ func (s *Server) setup(ctx context.Context) error {
 		return err
 	}
 	s.evidence.OnArrival(s.control.Arrived)
+	if s.alerts, err = s.alertEngine(ctx, db); err != nil {
+		return fmt.Errorf("read alerts: %w", err)
+	}
+	s.evidence.OnArrival(s.alerts.Arrived)
 	if err := s.notifiers(o.Config, config.Config{}); err != nil {
 		return err
 	}
@@ -200,21 +218,21 @@ func (s *Server) setup(ctx context.Context) error {
 	signedIn := sessions{people}
 	stacks := symbolicate.New(s.store, o.Logger)
 	issues := issueDesk{stacks, s.store, s.evidence, o.Clock.Now}
-	dashboard, err := web.New(web.Options{Issues: issues,
+	dashboard, err := web.New(web.Options{Issues: issues, Alerts: s.alerts,
 		Rollouts: pages{s.control}, Sessions: signedIn, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version,
 		Connect: s.connect(ctx), PlainHTTP: !strings.HasPrefix(s.DashboardURL(), "https://"), Provider: s.provider(people),
 		Access: people, Arrived: s.arrived, Doctor: doctor(api.Doctor{Flags: flags, Auth: people, Evidence: s.evidence, Now: o.Clock.Now}), Outbox: db, Reach: s.control.Courier().Reach, Channels: s.control, Forgetter: s.evidence,
-		Storage: s.keeper.Report, Health: s.health.Report, Sources: s.poller,
+		Storage: s.keeper.Report, Health: s.health.Report, Sources: s.poller, Forwarding: s.forward,
 	})
 	if err != nil {
 		return fmt.Errorf("build pages: %w", err)
 	}
-	operator := api.New(api.Options{Issues: issues, SourceMaps: sourceMaps{stacks, s.store, o.Clock.Now},
+	operator := api.New(api.Options{Forwarding: s.forward, Sources: s.poller, Issues: issues, Alerts: s.alerts, SourceMaps: sourceMaps{stacks, s.store, o.Clock.Now},
 		Controller: s.control, Store: db, Evidence: s.evidence, Flags: flags, Auth: people, Sessions: signedIn,
 		Feed: feed, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version, Storage: s.keeper.Report, Scrub: scrub,
 	})
 	spans := otlp.Decoder{NoErrors: !o.Config.OTLP.TakesErrors()}
-	telemetry := intake.New(intake.Options{
+	telemetry := intake.New(intake.Options{Forward: passedOn{s.forward},
 		Sink: sink{s.evidence, scrub}, Keys: ingestKeys{people, s.limits.telemetry}, Clock: o.Clock, Logger: o.Logger, Registry: reg,
 		Decoders: map[string]intake.Decoder{
 			"envelope": sentry.Decoder{}, "store": sentry.Decoder{}, "security": sentry.Decoder{}, "beacon": beacon.Decoder{},

@@ -24,6 +24,11 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrConflict = errors.New("conflict: somebody else was first")
 	ErrFull     = errors.New("the disk is full")
+	// ErrReadOnly: the data directory cannot be written: a file system that
+	// went read-only after a fault, or files of another owner.
+	ErrReadOnly = errors.New("the data directory can only be read")
+	// ErrDamaged: what is stored is not what was written.
+	ErrDamaged = errors.New("the database is damaged")
 )
 
 // Store is all of it; a consumer names the part it needs.
@@ -35,6 +40,7 @@ type Store interface {
 	Issues
 	Forgets
 	Artifacts
+	Alerts
 	Outbox
 	Access
 	People

@@ -40,12 +40,12 @@ func TestProjectsInSettings(t *testing.T) {
 		}
 	}
 
-	code, body, _, _ := send(t, s, "/settings/tokens", "name", "shop ci", "kind", auth.KindOperator, "scope", "read", "project", "2", "days", "0")
+	code, _, _, _ := send(t, s, "/settings/tokens", "name", "shop ci", "kind", auth.KindOperator, "scope", "read", "project", "2", "days", "0")
 	tokens, err := a.Tokens(t.Context(), root)
 	if last := tokens[len(tokens)-1]; err != nil || code != http.StatusOK || strings.Join(last.Projects, ",") != "2" {
 		t.Errorf("a token for project 2: %d, %+v, %v", code, last, err)
 	}
-	if code, body, _, _ = send(t, s, "/settings/tokens", "name", "shop page", "kind", auth.KindIngest, "project", "2", "days", "0"); code != http.StatusOK || !strings.Contains(body, "@localhost:8750/2") {
+	if code, body, _, _ := send(t, s, "/settings/tokens", "name", "shop page", "kind", auth.KindIngest, "project", "2", "days", "0"); code != http.StatusOK || !strings.Contains(body, "@localhost:8750/2") {
 		t.Errorf("a key for project 2: %d %s", code, body)
 	}
 	if code, _, _, _ := send(t, s, "/settings/tokens", "name", "x", "kind", auth.KindFlags, "project", "9", "days", "0"); code != 422 {

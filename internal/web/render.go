@@ -67,7 +67,7 @@ func dict(pairs ...any) (map[string]any, error) {
 type page struct {
 	Title           string
 	Crumb, CrumbURL string
-	Section         string // part of the dashboard: "" = rollouts, errors, plans, audit, settings
+	Section         string // part of the dashboard: "" = rollouts, errors, alerts, plans, audit, settings
 	Record          bool   // loads the styles of checklist, clean-up, explanation and report
 	Charts          bool   // loads the chart library
 	Live            bool   // listens to the stream
@@ -81,6 +81,7 @@ type page struct {
 	SignedIn                bool
 	Settings                bool // there are settings pages
 	Errors                  bool // there are pages about errors
+	Alerts                  bool // there are pages about alerts
 	CSRF                    string
 	Now                     stamp
 	NowText                 string
@@ -144,7 +145,7 @@ func (s *server) fill(r *http.Request, p *page, whole bool) {
 	if v.Cookie == "" {
 		return
 	}
-	p.Settings, p.Errors = s.Access != nil, s.Issues != nil
+	p.Settings, p.Errors, p.Alerts = s.Access != nil, s.Issues != nil, s.Options.Alerts != nil
 	p.SignedIn, p.Person, p.Initials, p.CSRF = true, v.Person, initials(v.Person.Name), s.Sessions.CSRF(v.Cookie)
 	if !v.Person.Principal.InProject("") {
 		p.Connect.DSN = s.ownDSN(r)

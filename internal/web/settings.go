@@ -104,6 +104,7 @@ type settingsBody struct {
 	URL      string
 	Channels []channelRow
 	Sources  []sourceRow
+	Forwards []forwardRow
 	MayTest  bool
 	Tested   *channelTestView // nil = no test was made
 	Typed    string           // the address that was tested
@@ -161,7 +162,7 @@ func (s *server) showSettingsWith(w http.ResponseWriter, r *http.Request, status
 		s.fail(w, r, err)
 		return
 	}
-	b.Sources = s.sourceRows(r)
+	b.Sources, b.Forwards = s.sourceRows(r), s.forwardRows(r)
 	if b.Admin {
 		tokens, err := s.Access.Tokens(r.Context(), who)
 		if err != nil {

@@ -23,6 +23,8 @@
 //	/plans/{plan}/diff?from=&to=   two versions compared, or (POST) a draft; POST /rollouts/{id}/revise puts it in force
 //	/issues?q=&sort=               groups of errors, by a search in Sentry's syntax
 //	/issues/{id}?event=&frames=    one issue: stack, what came before, canary against control; POST decides about it
+//	/alerts                        alert rules and where they stand
+//	/alerts/{id}                   one: why, groups, back-test, history; POST …/ack, silence, unsilence
 //	/audit?who=&target=&limit=     who changed what
 //	/settings                      where to send data, keys and tokens, channels
 //	/settings/people, /settings/me accounts and sessions; one's own
@@ -170,14 +172,16 @@ type Options struct {
 	Connect  ConnectInfo
 	Provider IdentityProvider // nil = local accounts and links only
 	Issues   Issues           // nil = no pages about errors
+	Alerts   Alerts           // nil = no pages about alerts
 	Access   Access           // nil = no settings pages
 	Arrived  func() Arrived   // what apps sent, for the first-run page; nil = not known
 	// Doctor follows one user of one flag, for the first-run page; nil = it cannot.
-	Doctor   func(ctx context.Context, flag, user string) (Diagnosis, error)
-	Outbox   Outbox          // for the health of channels; nil = not shown
-	Reach    func() []string // where notices can be delivered; nil = not shown
-	Channels Channels        // nil = no test of channels
-	Sources  Sources         // what is asked for measurements; nil = not shown
+	Doctor     func(ctx context.Context, flag, user string) (Diagnosis, error)
+	Outbox     Outbox          // for the health of channels; nil = not shown
+	Reach      func() []string // where notices can be delivered; nil = not shown
+	Channels   Channels        // nil = no test of channels
+	Sources    Sources         // what is asked for measurements; nil = not shown
+	Forwarding Forwarding      // what passes telemetry on; nil = not shown
 	// Forgetter deletes a user's data; nil = no form for it.
 	Forgetter Forgetter
 	// Storage measures the store; nil = not shown.
@@ -239,6 +243,11 @@ func (s *server) routes() http.Handler {
 		mux.HandleFunc("GET /issues", s.signedIn(s.errors))
 		mux.HandleFunc("GET /issues/{id}", s.signedIn(s.issue))
 		mux.HandleFunc("POST /issues/{id}", s.signedIn(s.triage))
+	}
+	if s.Options.Alerts != nil {
+		mux.HandleFunc("GET /alerts", s.signedIn(s.alerts))
+		mux.HandleFunc("GET /alerts/{id}", s.signedIn(s.alert))
+		mux.HandleFunc("POST /alerts/{id}/{do}", s.signedIn(s.actOnAlert))
 	}
 	mux.HandleFunc("GET /audit", s.signedIn(s.audit))
 	mux.HandleFunc("GET /rollouts", s.signedIn(s.toOverview))

@@ -55,6 +55,7 @@ type Store struct {
 	sessions  map[string]store.Session
 	persons   map[string]store.Person
 	artifacts []store.Artifact
+	alerts    alerts
 	settings  map[string]string
 	projects  []store.Project
 	audit     []store.AuditEntry

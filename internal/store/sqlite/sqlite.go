@@ -27,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -75,6 +76,7 @@ type Store struct {
 	reader *sql.DB
 	append statements
 	spare  func() error
+	damage atomic.Pointer[error] // nil until damage is found
 }
 
 var (
@@ -232,8 +234,12 @@ func syncDirectory(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Check implements store.Store: it writes a row.
+// Check implements store.Store: it writes a row. Damage that was found once is
+// told from then on, though most writes go elsewhere and succeed.
 func (s *Store) Check(ctx context.Context) error {
+	if found := s.damage.Load(); found != nil {
+		return *found
+	}
 	return s.write(ctx, "check the database", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE meta SET value = value + 1 WHERE key = 'checked_at'")
 		return err
@@ -257,13 +263,13 @@ func (s *Store) Close() error {
 func (s *Store) write(ctx context.Context, what string, fn func(context.Context, *sql.Tx) error) error {
 	conn, err := s.writer.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, classify(err))
+		return s.wrong(what, err)
 	}
 	defer conn.Close()
 	ctx = context.WithoutCancel(ctx)
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, classify(err))
+		return s.wrong(what, err)
 	}
 	if err = fn(ctx, tx); err == nil {
 		err = tx.Commit()
@@ -271,7 +277,7 @@ func (s *Store) write(ctx context.Context, what string, fn func(context.Context,
 	if err != nil {
 		// After SQLITE_FULL the transaction may be rolled back already.
 		_ = tx.Rollback()
-		return fmt.Errorf("%s: %w", what, classify(err))
+		return s.wrong(what, err)
 	}
 	return nil
 }
@@ -280,7 +286,7 @@ func (s *Store) write(ctx context.Context, what string, fn func(context.Context,
 func (s *Store) rows(ctx context.Context, what string, scan func(*sql.Rows) error, query string, args ...any) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%s: %w", what, classify(err))
+			err = s.wrong(what, err)
 		}
 	}()
 	rows, err := s.reader.QueryContext(ctx, query, args...)
@@ -299,7 +305,7 @@ func (s *Store) rows(ctx context.Context, what string, scan func(*sql.Rows) erro
 // row runs a query that finds one row, or answers store.ErrNotFound.
 func (s *Store) row(ctx context.Context, what string, dest []any, query string, args ...any) error {
 	if err := s.reader.QueryRowContext(ctx, query, args...).Scan(dest...); err != nil {
-		return fmt.Errorf("%s: %w", what, classify(err))
+		return s.wrong(what, err)
 	}
 	return nil
 }
@@ -323,8 +329,10 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	case e.Code() == lib.SQLITE_CONSTRAINT_UNIQUE, e.Code() == lib.SQLITE_CONSTRAINT_PRIMARYKEY:
 		return fmt.Errorf("%w: %w", store.ErrConflict, err)
-	case e.Code() == lib.SQLITE_NOTADB:
-		return fmt.Errorf("the file is no database or is damaged: restore a backup: %w", err)
+	case e.Code()&primaryCode == lib.SQLITE_READONLY:
+		return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
+	case e.Code()&primaryCode == lib.SQLITE_CORRUPT, e.Code() == lib.SQLITE_NOTADB:
+		return fmt.Errorf("%w: stop serin and restore a backup: %w", store.ErrDamaged, err)
 	}
 	return err
 }

@@ -48,6 +48,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"samples", testSamples},
 		{"issues", testIssues},
 		{"artifacts", testArtifacts},
+		{"alerts", testAlerts},
+		{"drop counts", testDropCounts},
 		{"forget", testForget},
 		{"outbox", testOutbox},
 		{"tokens", testTokens},

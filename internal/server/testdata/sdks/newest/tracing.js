@@ -1,0 +1,1 @@
+export { browserTracingIntegration as tracing } from "@sentry/browser";

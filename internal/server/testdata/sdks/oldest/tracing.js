@@ -1,0 +1,3 @@
+import { Integrations } from "@sentry/tracing";
+
+export const tracing = () => new Integrations.BrowserTracing();
