@@ -24,7 +24,7 @@ var (
 	adapters = map[string]string{
 		"store/sqlite": "store", "store/memory": "store", "store/storetest": "store",
 		"notify/slack": "notify", "notify/webhook": "notify", "notify/deployhook": "notify", "notify/notifytest": "notify",
-		"notify/pagerduty": "notify", "notify/jira": "notify", "notify/email": "notify", "notify/alertmanager": "notify",
+		"notify/pagerduty": "notify", "notify/jira": "notify", "notify/email": "notify",
 		"intake/sentry": "intake", "intake/beacon": "intake", "intake/otlp": "intake", "intake/intaketest": "intake", "intake/loosejson": "intake",
 		"auth/oidc":         "auth",
 		"source/prometheus": "source", "source/probe": "source", "source/report": "source", "source/sourcetest": "source",

@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ func (e *Engine) decide(ctx context.Context, w *watched, next *alert.State, now 
 		case d.Send:
 			n := e.notice(w.rule, d, ch, now)
 			n.ID = fmt.Sprintf("alert/%s/%d/%s", w.rule.ID, version, ch.Name)
+			n.Thread = cmp.Or(told.Notice, n.ID) // the first notice about what fires
 			notices = append(notices, n)
 			next.Version = version
 			told = told.Told(d, *next, n.ID, now)
@@ -98,6 +100,7 @@ func (e *Engine) notice(r alert.Rule, d alert.Decision, ch alert.Channel, now ti
 	if len(list) > 0 {
 		severity = list[0].Severity
 	}
+	n.Severity = severity
 	n.Type, n.Title = "alert.resolved", "Resolved: "+r.Name
 	if firing {
 		n.Type, n.Title = "alert.firing", strings.ToUpper(severity)+" firing: "+r.Name

@@ -40,7 +40,7 @@ func (c Config) Check() error {
 	for _, name := range slices.Sorted(maps.Keys(c.DeployHooks)) {
 		errs = append(errs, c.DeployHooks[name].check("deploy_hooks."+name))
 	}
-	errs = append(errs, c.checkSources(), c.checkForward())
+	errs = append(errs, c.checkSources(), c.checkForward(), c.checkChannels())
 	return errors.Join(errs...)
 }
 

@@ -53,6 +53,12 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// Slack is the bot that posts to a plan's channels such as "slack:#ops".
 	Slack Slack `yaml:"slack"`
+	// PagerDuty are services by the name that a plan's channel uses: "pagerduty:on-call".
+	PagerDuty map[string]PagerDuty `yaml:"pagerduty"`
+	// Jira writes tickets for channels such as "jira:OPS/P1".
+	Jira Jira `yaml:"jira"`
+	// Email sends mail to channels such as "email:ann@example.com".
+	Email Email `yaml:"email"`
 	// Webhooks are receivers by the name that a plan's channel uses: "webhook:deploys".
 	Webhooks map[string]Webhook `yaml:"webhooks"`
 	// DeployHooks are commands that deploy a build variable when its flags change, by the variable's name as in a plan's flag.env.
@@ -169,6 +175,53 @@ type Slack struct {
 	Channels map[string]string `yaml:"channels"`
 	// APIURL is Slack's API; "" = https://slack.com/api. For a proxy.
 	APIURL string `yaml:"api_url"`
+}
+
+// PagerDuty is one service of PagerDuty, for "pagerduty:name" in a plan.
+type PagerDuty struct {
+	// Key is the integration key of the service's Events API v2; required.
+	Key string `yaml:"key" secret:"true"`
+	// EU says that the account is of PagerDuty's EU region.
+	EU bool `yaml:"eu"`
+	// URL is the API's address in place of PagerDuty's own, for a proxy; "" = by eu.
+	URL string `yaml:"url"`
+}
+
+// Jira is a site of Jira Cloud, for "jira:PROJECT/P1" in a plan.
+type Jira struct {
+	// URL is the site, such as https://example.atlassian.net; "" = no tickets.
+	URL string `yaml:"url"`
+	// Email is the account that writes tickets; required with url.
+	Email string `yaml:"email"`
+	// Token is that account's API token; required with url.
+	Token string `yaml:"token" secret:"true"`
+	// IssueType is the type of new tickets; "" = Bug.
+	IssueType string `yaml:"issue_type"`
+	// Priorities maps P1 to P4 to the site's names; left out: Highest, High, Medium, Low.
+	Priorities map[string]string `yaml:"priorities"`
+	// Resolve is the name of the transition that closes a ticket when its alert ends; "" = a comment only.
+	Resolve string `yaml:"resolve"`
+	// Reopen is the name of the transition of a ticket whose alert fires again; "" = a comment only.
+	Reopen string `yaml:"reopen"`
+}
+
+// Email is the server that mail goes out by, for "email:ann@example.com" in a
+// plan. It must speak TLS: from the start, or by STARTTLS.
+type Email struct {
+	// Host is the mail server's name; "" = no mail.
+	Host string `yaml:"host"`
+	// Port is its port; 0 = 465 with tls, else 587.
+	Port int `yaml:"port"`
+	// TLS encrypts from the start; false = by STARTTLS.
+	TLS bool `yaml:"tls"`
+	// Username signs in; "" = without.
+	Username string `yaml:"username"`
+	// Password goes with username.
+	Password string `yaml:"password" secret:"true"`
+	// From is the sender, such as serin <serin@example.com>; required with host.
+	From string `yaml:"from"`
+	// Domains are those that may get mail; empty = any.
+	Domains []string `yaml:"domains"`
 }
 
 // Webhook is one receiver that follows Standard Webhooks.

@@ -186,6 +186,12 @@ func notConnected(address string) string {
 		return "not available: the configuration has no slack.token"
 	case "webhook":
 		return fmt.Sprintf("not available: the configuration has no webhooks.%s", name)
+	case "pagerduty":
+		return fmt.Sprintf("not available: the configuration has no pagerduty.%s", name)
+	case "jira":
+		return "not available: the configuration has no jira.url"
+	case "email":
+		return "not available: the configuration has no email.host"
 	}
 	return fmt.Sprintf("not available: this server has no notifier for %s", scheme)
 }

@@ -28,7 +28,7 @@ func TestChannels(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []controller.ChannelState{
-			{Address: "pagerduty:on-call", Plans: []string{"other-1"}, Why: "not available: this server has no notifier for pagerduty"},
+			{Address: "pagerduty:on-call", Plans: []string{"other-1"}, Why: "not available: the configuration has no pagerduty.on-call"},
 			{Address: "slack:#team", Plans: []string{"rig-1", "other-1"}, Connected: true},
 			{Address: "webhook:deploys", Plans: []string{}, Connected: true},
 		}
@@ -53,7 +53,7 @@ func TestTestChannel(t *testing.T) {
 			return got
 		}
 		for address, detail := range map[string]string{
-			"pagerduty:x": "no notifier for pagerduty", "webhook:deploys": "has no webhooks.deploys", "dashboard": "nothing to send",
+			"pagerduty:x": "has no pagerduty.x", "webhook:deploys": "has no webhooks.deploys", "dashboard": "nothing to send",
 			"a b": "no address", "": "no address", strings.Repeat("a", 300): "no address",
 		} {
 			if got := try(address); got.Outcome != controller.TestNotAvailable || !strings.Contains(got.Detail, detail) {

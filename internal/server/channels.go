@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"serin/internal/config"
+	"serin/internal/notify/email"
+	"serin/internal/notify/jira"
+	"serin/internal/notify/pagerduty"
 	"serin/internal/notify/slack"
 	"serin/internal/notify/webhook"
 	"serin/internal/outbound"
@@ -29,7 +32,19 @@ func (s *Server) notifiers(c, before config.Config) error {
 		return err
 	}
 	s.useHooks(hooks, before)
+	var post *email.Notifier
+	if e := c.Email; e.Host != "" {
+		if post, err = email.New(email.Options{Host: e.Host, Port: e.Port, TLS: e.TLS, Username: e.Username, Password: e.Password, From: e.From, Domains: e.Domains, Now: s.o.Clock.Now}); err != nil {
+			return err
+		}
+	}
 	courier := s.control.Courier()
+	s.pagersAndTickets(c, before)
+	if post != nil {
+		courier.Use("email", post)
+	} else if before.Email.Host != "" {
+		courier.Use("email", nil)
+	}
 	if c.Slack.Token != "" {
 		courier.Use("slack", slack.New(slack.Options{Token: c.Slack.Token, BaseURL: c.Slack.APIURL, Channels: c.Slack.Channels, Logger: s.o.Logger}))
 	} else if before.Slack.Token != "" {
@@ -44,4 +59,23 @@ func (s *Server) notifiers(c, before config.Config) error {
 		courier.Use("webhook:"+name, n)
 	}
 	return nil
+}
+
+// pagersAndTickets connects PagerDuty and Jira, or takes away what is no longer there.
+func (s *Server) pagersAndTickets(c, before config.Config) {
+	courier := s.control.Courier()
+	for name := range before.PagerDuty {
+		if _, still := c.PagerDuty[name]; !still {
+			courier.Use("pagerduty:"+name, nil)
+		}
+	}
+	for name, p := range c.PagerDuty {
+		courier.Use("pagerduty:"+name, pagerduty.New(pagerduty.Options{Keys: map[string]string{name: p.Key}, EU: p.EU, BaseURL: p.URL, Now: s.o.Clock.Now}))
+	}
+	switch j := c.Jira; {
+	case j.URL != "":
+		courier.Use("jira", jira.New(jira.Options{URL: j.URL, Email: j.Email, Token: j.Token, IssueType: j.IssueType, Priorities: j.Priorities, Resolve: j.Resolve, Reopen: j.Reopen, Now: s.o.Clock.Now}))
+	case before.Jira.URL != "":
+		courier.Use("jira", nil)
+	}
 }

@@ -84,7 +84,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Reloaded names the keys of the configuration that Reload takes over.
-var Reloaded = []string{"`limits`", "`retention`", "`disk`", "`slack`", "`webhooks`", "`deploy_hooks`", "`sources`", "`forward`", "`trusted_proxies`", "`log.level`", "certificate files"}
+var Reloaded = []string{"`limits`", "`retention`", "`disk`", "`slack`", "`webhooks`", "`pagerduty`", "`jira`", "`email`", "`deploy_hooks`", "`sources`", "`forward`", "`trusted_proxies`", "`log.level`", "certificate files"}
 
 // Reload takes over what of c needs no restart and logs which keys those were;
 // the rest stays as it was until the next start, and the log names what of it
@@ -126,6 +126,7 @@ func (s *Server) Reload(c config.Config) error {
 	next := &s.o.Config
 	next.Slack, next.Webhooks, next.DeployHooks, next.TrustedProxies = c.Slack, c.Webhooks, c.DeployHooks, c.TrustedProxies
 	next.Sources, next.Forward = c.Sources, c.Forward
+	next.PagerDuty, next.Jira, next.Email = c.PagerDuty, c.Jira, c.Email
 	next.Limits, next.Retention, next.Disk, next.Log.Level = c.Limits, c.Retention, c.Disk, c.Log.Level
 	attrs := []any{"taken over", config.Changed(before, *next)}
 	if waiting := config.Changed(*next, c); len(waiting) > 0 {
