@@ -205,8 +205,11 @@ func (f *Forwarder) clean(lines map[string]*line) {
 	}
 	for _, d := range dirs {
 		if lines[d.Name()] == nil && d.IsDir() {
-			err := os.RemoveAll(filepath.Join(f.o.Dir, d.Name()))
-			f.o.Logger.Warn("queue of a project that is not forwarded any more was removed", "project", d.Name(), "err", err)
+			if err := os.RemoveAll(filepath.Join(f.o.Dir, d.Name())); err != nil {
+				f.o.Logger.Warn("remove the queue of a project that is not forwarded any more", "project", d.Name(), "err", err)
+				continue
+			}
+			f.o.Logger.Warn("queue of a project that is not forwarded any more was removed", "project", d.Name())
 		}
 	}
 }
