@@ -55,9 +55,15 @@ type shop struct {
 
 func openShop(t *testing.T) *shop {
 	t.Helper()
+	return openShopWith(t, sdkPlan)
+}
+
+// openShopWith is openShop for another plan of newCheckout.
+func openShopWith(t *testing.T, planFile string) *shop {
+	t.Helper()
 	s := startWith(t, server.Options{}) // the machine's clock, as the SDKs'
 	s.ask(http.MethodPut, "/flags/newCheckout", `{"state":"ENABLED","variants":{"new":true,"old":false},"defaultVariant":"old","metadata":{"client":true}}`, nil)
-	id := s.create(sdkPlan)
+	id := s.create(planFile)
 	s.do(id, rollout.Complete, "item", "sign-off")
 	s.do(id, rollout.Start)
 	in, out := s.users("newCheckout")
@@ -102,7 +108,7 @@ func (s *shop) both(dsn string, prepare func(context.Context) *exec.Cmd) {
 		defer cancel()
 		cmd := prepare(ctx)
 		cmd.WaitDelay = time.Second
-		cmd.Env = append(os.Environ(), "DSN="+dsn, "USER_ID="+user, "VARIANT="+variant, "SERIN="+s.url, "KEY="+s.boot.PublicKey)
+		cmd.Env = append(append(os.Environ(), cmd.Env...), "DSN="+dsn, "USER_ID="+user, "VARIANT="+variant, "SERIN="+s.url, "KEY="+s.boot.PublicKey)
 		go func() {
 			out, err := cmd.CombinedOutput()
 			results <- ended{variant, string(out), err}
@@ -196,6 +202,17 @@ func (s *shop) sessions() {
 	})
 }
 
+// checkIns waits until so many check-ins are counted.
+func (s *shop) checkIns(n int64) {
+	s.t.Helper()
+	eventually(s.t, "check-ins", func() error {
+		if got := s.counters()["counted:check_in"]; got != n {
+			return fmt.Errorf("got %d, want %d", got, n)
+		}
+		return nil
+	})
+}
+
 // noNetworkGo is how the go command says that a module was not to be had.
 var noNetworkGo = regexp.MustCompile(`dial tcp|no such host|i/o timeout|module lookup disabled|connection refused|proxyconnect`)
 
@@ -245,6 +262,7 @@ func TestNodeSDKs(t *testing.T) {
 			s.sessions() // aggregates without a user: of no arm
 			if release == "newest" {
 				s.found(want{"complaints", 1, 1})
+				s.checkIns(2)
 			}
 		})
 	}
