@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"serin/internal/telemetry"
 )
 
 var gradeForm = regexp.MustCompile(`^p[1-4]$`)
@@ -190,7 +192,7 @@ func (r *reader) panel(n *yaml.Node, path string) Panel {
 	o.need("title")
 	o.text("title", &p.Title)
 	if v := o.get("query"); v != nil {
-		p.Query, _ = r.filter(v, "query")
+		p.Query = r.panelQuery(v)
 	}
 	if o.text("metric", &p.Metric); p.Metric != "" && r.plan.Metrics[p.Metric] == nil {
 		f := unknownMetric(p.Metric, r.plan.Metrics)
@@ -201,5 +203,41 @@ func (r *reader) panel(n *yaml.Node, path string) Panel {
 	}
 	o.text("by", &p.By)
 	o.duration("compare", &p.Compare)
+	r.panelClauses(n, &p)
 	return p
+}
+
+// panelQuery reads a search with the clauses of a panel.
+func (r *reader) panelQuery(n *yaml.Node) string {
+	text, ok := r.text(n, "query")
+	if !ok {
+		return ""
+	}
+	_, err := telemetry.ParseQuery(text)
+	if bad := syntaxError(text, err); bad != nil {
+		r.fail(n, "E16", fmt.Sprintf("query %q, column %d: %s", text, bad.Column, bad.What), bad.Do)
+		return ""
+	}
+	return text
+}
+
+// panelClauses checks that a query does not say once more what the panel's own
+// keys say.
+func (r *reader) panelClauses(n *yaml.Node, p *Panel) {
+	q, err := telemetry.ParseQuery(p.Query)
+	if p.Query == "" || err != nil {
+		return
+	}
+	twice := func(key, clause string) {
+		r.fail(n, "E03", fmt.Sprintf("panel %q has %s and %s in its query", p.Title, key, clause), "keep one of them")
+	}
+	if p.By != "" && q.Grouped {
+		twice("by", "GROUP BY")
+	}
+	if p.By != "" && q.Dataset == telemetry.IssueList {
+		r.fail(n, "E03", fmt.Sprintf("panel %q groups issues", p.Title), "leave out by: issues are listed")
+	}
+	if p.Compare > 0 && (q.Earlier > 0 || q.Against != "") {
+		twice("compare", "Compare:")
+	}
 }

@@ -146,6 +146,11 @@ func (p *Plan) guardRules() []*Rule { return append(slices.Clone(p.Rollback), p.
 // checkFilter returns why a search filter cannot be understood, or nil.
 func checkFilter(text string) *telemetry.SyntaxError {
 	_, err := telemetry.ParseFilter(text)
+	return syntaxError(text, err)
+}
+
+// syntaxError is err as an error of syntax; nil = none.
+func syntaxError(text string, err error) *telemetry.SyntaxError {
 	if bad := (*telemetry.SyntaxError)(nil); err == nil || errors.As(err, &bad) {
 		return bad
 	}

@@ -307,7 +307,9 @@ func (l *linter) dialects() {
 		}
 	}
 	for i, panel := range l.p.Dashboard.Panels {
-		say(panel.Query, fmt.Sprintf("dashboard.panels.%d.query", i))
+		if q, err := telemetry.ParseQuery(panel.Query); err == nil && len(q.Notes) > 0 {
+			l.warn("W14", fmt.Sprintf("%q read as %s", panel.Query, q), "write it so", fmt.Sprintf("dashboard.panels.%d.query", i))
+		}
 	}
 	for _, m := range l.p.Metrics {
 		if !m.BuiltIn {

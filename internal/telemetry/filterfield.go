@@ -42,7 +42,7 @@ var aliases = map[string]string{
 	"user": "user.id", "status": "http.status_code", "http.status": "http.status_code",
 	"http.response.status_code": "http.status_code", "span.op": "op", "transaction.op": "op",
 	"trace_id": "trace", "span_id": "span", "first_seen": "firstSeen", "last_seen": "lastSeen",
-	"firstseen": "firstSeen", "lastseen": "lastSeen",
+	"firstseen": "firstSeen", "lastseen": "lastSeen", "tags.environment": "environment",
 	"measurements.largest_contentful_paint": "measurements.lcp", "measurements.first_contentful_paint": "measurements.fcp",
 	"measurements.cumulative_layout_shift": "measurements.cls", "measurements.interaction_to_next_paint": "measurements.inp",
 	"measurements.time_to_first_byte": "measurements.ttfb", "measurements.time_to_interactive": "measurements.tti",

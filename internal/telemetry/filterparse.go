@@ -24,23 +24,29 @@ var issueStatuses = []string{"unresolved", "resolved", "ignored", "for_review"}
 // begin with # are comments. An empty text matches everything. What cannot be
 // understood is a *SyntaxError, never free text.
 func ParseFilter(text string) (Filter, error) {
-	p := &filterParser{text: text}
+	f, _, err := parseFilter(text, dropComments(text))
+	return f, err
+}
+
+// parseFilter compiles src, which is text with blanks in place of what is no
+// part of the search; errors tell of text. The parser holds what it met.
+func parseFilter(text, src string) (Filter, *filterParser, error) {
+	p := &filterParser{text: text, src: src}
 	if len(text) > maxFilterBytes {
-		return Filter{}, p.fail(0, "it is too long", "keep it under 8 KiB")
+		return Filter{}, p, p.fail(0, "it is too long", "keep it under 8 KiB")
 	}
-	p.src = dropComments(text)
 	p.blanks()
 	if p.pos == len(p.src) {
-		return Filter{}, nil
+		return Filter{}, p, nil
 	}
 	root, err := p.or(0)
 	if err != nil {
-		return Filter{}, err
+		return Filter{}, p, err
 	}
 	if p.pos < len(p.src) {
-		return Filter{}, p.fail(p.pos, "a bracket is closed that was not opened", "delete it or open one before")
+		return Filter{}, p, p.fail(p.pos, "a bracket is closed that was not opened", "delete it or open one before")
 	}
-	return Filter{root: root}, nil
+	return Filter{root: root}, p, nil
 }
 
 // dropComments blanks out comment lines, so that positions stay.
@@ -61,6 +67,9 @@ type filterParser struct {
 	text string // as given
 	src  string // without comments, same positions
 	pos  int
+
+	keys  []foundKey    // of the terms, in order
+	notes []Translation // loose forms that were read
 }
 
 func (p *filterParser) fail(at int, what, do string) error {
@@ -134,7 +143,22 @@ func appendWord(terms all, n node) all {
 			return terms
 		}
 	}
+	if list, ok := n.(all); ok && list.limits() {
+		return append(terms, list...) // a range
+	}
 	return append(terms, n)
+}
+
+// limits reports whether all terms are limits of numbers or dates.
+func (n all) limits() bool {
+	for _, t := range n {
+		switch t.(type) {
+		case *numberTerm, *dateTerm:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // ends reports whether the list of AND terms is over: at the end, a closing
@@ -204,7 +228,11 @@ func (p *filterParser) term() (node, error) {
 	}
 	if p.pos < len(p.src) && p.src[p.pos] == ':' && key != "" {
 		p.pos++
-		return p.keyed(key)
+		n, err := p.keyed(key)
+		if err == nil {
+			p.met(began, key, n)
+		}
+		return n, err
 	}
 	if p.pos < len(p.src) && p.src[p.pos] == '(' && key != "" && !quoted {
 		return nil, p.fail(began, key+"(...) is an aggregate", "put it into the rule, not into the filter")
@@ -279,6 +307,32 @@ func (p *filterParser) quotedText(raw bool) (string, error) {
 		}
 	}
 	return "", p.fail(open, "the quotation mark is not closed", `add "`)
+}
+
+// met notes the key of a term that was read, and whether it was a loose form:
+// another name of the field, a range, an age in words.
+func (p *filterParser) met(began int, written string, n node) {
+	key := canonicalKey(written)
+	if t, ok := n.(*textTerm); ok {
+		key = t.key
+	}
+	if h, ok := n.(*hasTerm); ok {
+		key = h.key
+	}
+	p.keys = append(p.keys, foundKey{key, began})
+	var b strings.Builder
+	n.write(&b, false)
+	said, canonical := p.src[began:p.pos], b.String()
+	_, number := n.(*numberTerm)
+	if number && key == written && !strings.ContainsAny(said, "[{") {
+		return // 500ms and 500 are the same
+	}
+	if written == "url" {
+		return // the canonical name says only what is compared
+	}
+	if strings.ReplaceAll(said, `"`, "") != strings.ReplaceAll(canonical, `"`, "") {
+		p.notes = append(p.notes, Translation{Column: utf8.RuneCountInString(p.text[:began]) + 1, From: said, To: canonical})
+	}
 }
 
 func (p *filterParser) keyed(key string) (node, error) {

@@ -64,8 +64,11 @@ func (p *filterParser) value(at int, key, op, value string) (node, error) {
 			return nil, p.fail(at, key+" is a text field and takes no "+op, "write "+key+":value")
 		}
 	}
-	if key == "url" && strings.HasPrefix(value, "/") {
+	switch {
+	case key == "url" && strings.HasPrefix(value, "/"):
 		key = "url.path"
+	case key == "issue" && !issueID.MatchString(value) && !strings.Contains(value, "*"):
+		key = "tags[feature]" // no short id of an issue
 	}
 	t := &textTerm{key: key, values: []pattern{newPattern(value, true, exactFields[key])}}
 	if op == "!=" {
