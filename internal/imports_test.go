@@ -15,17 +15,18 @@ import (
 // The rings of the house. Imports go downwards only; within the core from
 // left to right. A package without a line here fails the test.
 var (
-	core   = []string{"flag", "telemetry", "stats", "plan", "baseline", "judge", "rollout", "simulate", "alert"}
+	core   = []string{"flag", "telemetry", "stats", "plan", "panel", "baseline", "judge", "rollout", "simulate", "alert", "oncall", "incident"}
 	ports  = []string{"store", "notify", "intake", "source"}
-	engine = []string{"hub", "evidence", "symbolicate", "controller", "alerting", "auth", "upkeep", "health", "poll", "forward"}
-	doors  = []string{"ofrep", "api", "web"}
+	engine = []string{"hub", "evidence", "symbolicate", "controller", "alerting", "paging", "response", "dashboard", "auth", "upkeep", "health", "poll", "forward"}
+	doors  = []string{"ofrep", "api", "web", "hooks", "slackapp"}
 
 	// adapters know the core and their own port, never each other.
 	adapters = map[string]string{
 		"store/sqlite": "store", "store/memory": "store", "store/storetest": "store",
 		"notify/slack": "notify", "notify/webhook": "notify", "notify/deployhook": "notify", "notify/notifytest": "notify",
-		"notify/pagerduty": "notify", "notify/jira": "notify", "notify/email": "notify",
-		"intake/sentry": "intake", "intake/beacon": "intake", "intake/otlp": "intake", "intake/intaketest": "intake", "intake/loosejson": "intake",
+		"notify/pagerduty": "notify", "notify/alertmanager": "notify", "notify/jira": "notify", "notify/email": "notify",
+		"notify/slack/slacktest": "notify",
+		"intake/sentry":          "intake", "intake/beacon": "intake", "intake/otlp": "intake", "intake/intaketest": "intake", "intake/loosejson": "intake",
 		"auth/oidc":         "auth",
 		"source/prometheus": "source", "source/probe": "source", "source/report": "source", "source/sourcetest": "source",
 	}

@@ -77,6 +77,9 @@ type Rule struct {
 	Name    string `json:"name"`
 	Project string `json:"project"`
 	Rollout string `json:"rollout,omitempty"`
+	// Outside is the system that tells of this rule's alerts, Alertmanager or
+	// Sentry; its labels tell them apart. "" = serin looks itself.
+	Outside string `json:"outside,omitempty"`
 	Text    string `json:"if"` // of a plan's rule as written; of a stand-alone one made from the fields below
 
 	Query       string   `json:"query,omitempty"` // in Sentry's syntax; "" = every event of Of
@@ -87,6 +90,7 @@ type Rule struct {
 	Op          plan.Op  `json:"op,omitempty"`
 	Unit        string   `json:"unit,omitempty"` // of value and limit, as plan.Metric has it: "" = a number, "ms", "%" of 0..1
 	Limit       float64  `json:"limit"`
+	Also        *Also    `json:"also,omitempty"` // a second condition; nil = none
 	// Critical is the limit from which on the severity is CriticalSeverity; nil = none.
 	Critical         *float64 `json:"critical,omitempty"`
 	CriticalSeverity string   `json:"critical_severity,omitempty"`
@@ -126,7 +130,9 @@ var datasets = []string{"events", "requests", "spans", "pages", "feedback", "act
 // WithDefaults fills in what was left out.
 func (r Rule) WithDefaults() Rule {
 	r.Severity = cmp.Or(r.Severity, DefaultSeverity)
-	r.ResolveAfter = cmp.Or(r.ResolveAfter, DefaultResolveAfter)
+	if r.Outside == "" { // who tells of it has waited already
+		r.ResolveAfter = cmp.Or(r.ResolveAfter, DefaultResolveAfter)
+	}
 	r.GroupInterval = cmp.Or(r.GroupInterval, DefaultGroupInterval)
 	if r.Repeat == 0 {
 		r.Repeat = DefaultRepeat
@@ -140,7 +146,10 @@ func (r Rule) WithDefaults() Rule {
 	if r.Critical != nil {
 		r.CriticalSeverity = cmp.Or(r.CriticalSeverity, "p1")
 	}
-	if r.Rollout == "" {
+	switch {
+	case r.Outside != "":
+		r.Name, r.Text = cmp.Or(r.Name, r.ID), "told by "+r.Outside
+	case r.Rollout == "":
 		r.Of, r.Value = cmp.Or(r.Of, "events"), cmp.Or(r.Value, "count()")
 		r.Op, r.Over = cmp.Or(r.Op, plan.GT), cmp.Or(r.Over, DefaultOver)
 		r.NoDataAfter = cmp.Or(r.NoDataAfter, DefaultNoDataAfter)
@@ -148,6 +157,11 @@ func (r Rule) WithDefaults() Rule {
 		r.Unit = ""
 		if r.field() == "duration" {
 			r.Unit = "ms"
+		}
+		if r.Also != nil {
+			a := *r.Also
+			a.Of, a.Value, a.Op = cmp.Or(a.Of, "events"), cmp.Or(a.Value, "count()"), cmp.Or(a.Op, plan.GT)
+			r.Also = &a
 		}
 		r.Text = r.sentence()
 	}
@@ -157,6 +171,10 @@ func (r Rule) WithDefaults() Rule {
 // sentence writes a stand-alone rule as one line.
 func (r Rule) sentence() string {
 	text := fmt.Sprintf("%s %s %s over %s", r.Value, r.Op, strconv.FormatFloat(r.Limit, 'g', -1, 64), plan.FormatDuration(r.Over))
+	if a := r.Also; a != nil {
+		text = fmt.Sprintf("%s %s %s %s %s of %s %s %s over %s", r.Value, r.Op, strconv.FormatFloat(r.Limit, 'g', -1, 64), a.Join,
+			a.Value, cmp.Or(a.Query, a.Of), a.Op, strconv.FormatFloat(a.Limit, 'g', -1, 64), plan.FormatDuration(r.Over))
+	}
 	if r.For > 0 {
 		text += " for " + plan.FormatDuration(r.For)
 	}
@@ -215,7 +233,7 @@ func (r Rule) Complete() (Rule, error) {
 	if _, err := telemetry.ParseFilter(r.Query); err != nil {
 		return r, fmt.Errorf("%w: query of %s: %w", ErrInvalid, r.ID, err)
 	}
-	return r, nil
+	return r, r.checkAlso()
 }
 
 // field is the field of a value such as p95(duration), "" for none.

@@ -14,6 +14,7 @@ const (
 	Waiting   Delivery = iota // in the outbox, or being tried
 	Delivered                 // the receiver accepted it
 	Dead                      // it was given up
+	Late                      // tried in vain, and to be tried again
 )
 
 // Sent is what a channel was told last. The zero value is nothing.
@@ -32,6 +33,7 @@ const (
 	NewFiring   Reason = "more is firing"
 	Worse       Reason = "severity rose"
 	AllResolved Reason = "all resolved"
+	OverBefore  Reason = "all resolved before the firing notice could be delivered"
 	NewResolved Reason = "some resolved"
 	Repeated    Reason = "repeat interval has passed"
 )
@@ -124,6 +126,8 @@ func (d Decision) over(r Rule, delivery Delivery) Decision {
 		d.Reason, d.Drop = NeverArrived, true
 	case delivery == Waiting:
 		d.Reason = NotYetArrived
+	case delivery == Late: // the newest state takes the place of what never arrived
+		d.Send, d.Reason = true, OverBefore
 	default:
 		d.Send, d.Reason = true, AllResolved
 	}

@@ -159,6 +159,8 @@ func (p *player) command(verb string, args []string, now time.Time) {
 		p.state, changes, err = alert.Mute(p.rule, p.state, nil, now.Add(d), args[1], "", now)
 	case "unsilence":
 		p.state, changes = alert.Unmute(p.rule, p.state, nil, "", now)
+	case "late":
+		p.delivery = alert.Late
 	case "dead":
 		p.delivery = alert.Dead
 	case "delivered":

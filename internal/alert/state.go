@@ -32,8 +32,10 @@ type State struct {
 	Sent      map[string]Sent `json:"sent,omitempty"`      // what each channel was told, by its name
 	Incidents int64           `json:"incidents,omitempty"` // counted; each firing of a group is one
 	Version   int64           `json:"version,omitempty"`   // of what was sent: part of a notice's id
-	Refused   int64           `json:"-"`                   // sets of labels at the last look that were too many to follow
-	At        time.Time       `json:"-"`                   // last look
+	// Outside is what another system said of the rule's alerts, by Labels.Key.
+	Outside map[string]Told `json:"outside,omitempty"`
+	Refused int64           `json:"-"` // sets of labels at the last look that were too many to follow
+	At      time.Time       `json:"-"` // last look
 }
 
 // Group is the state of one set of labels.
@@ -49,6 +51,9 @@ type Group struct {
 	Acked    time.Time   `json:"acked,omitzero"`      // zero = nobody has acknowledged it
 	AckedBy  string      `json:"acked_by,omitempty"`  // who did
 	AckedWhy string      `json:"acked_why,omitempty"` // what they said
+
+	Rollout string `json:"rollout,omitempty"` // of an alert from outside that names one
+	Link    string `json:"link,omitempty"`    // where its system shows it
 
 	Value float64 `json:"-"`
 	Known bool    `json:"-"` // Value was measured
@@ -167,7 +172,7 @@ type Change struct {
 
 // change begins a Change about a group.
 func (r Rule) change(kind Kind, g Group, now time.Time) Change {
-	c := Change{Rule: r.ID, Name: r.Name, Project: r.Project, Rollout: r.Rollout, Kind: kind, Labels: g.Labels,
+	c := Change{Rule: r.ID, Name: r.Name, Project: r.Project, Rollout: cmp.Or(r.Rollout, g.Rollout), Kind: kind, Labels: g.Labels,
 		Incident: g.Incident, Severity: g.Severity, Limit: r.Limit, Why: g.Why, At: now}
 	if g.Known {
 		v := g.Value

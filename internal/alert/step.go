@@ -24,6 +24,8 @@ type Reading struct {
 	// Holds is the judge's answer for a plan's rule; nil = compare Value.
 	Holds *bool
 	Why   string // one sentence; "" = none
+	// Severity, Rollout and Link are of an alert from outside; "" = the rule's, none.
+	Severity, Rollout, Link string
 }
 
 // Evidence is what is known at one instant. Sets of labels that are left out
@@ -52,7 +54,7 @@ func Step(r Rule, s State, e Evidence, now time.Time) (State, []Change) {
 		seen[key] = true
 		x.look(key, read)
 	}
-	if len(r.By) == 0 && !seen[""] {
+	if len(r.By) == 0 && r.Outside == "" && !seen[""] {
 		seen[""] = true
 		x.look("", Reading{})
 	}
@@ -131,6 +133,9 @@ func (r Rule) counted() bool {
 
 // grade is the severity of a reading that holds.
 func (r Rule) grade(read Reading) string {
+	if read.Severity != "" {
+		return read.Severity
+	}
 	if r.Critical != nil && read.Known && r.Op.Compare(read.Value, *r.Critical) {
 		return worst(r.Severity, r.CriticalSeverity)
 	}
@@ -148,13 +153,14 @@ func (x *stepper) look(key string, read Reading) {
 		if !holds {
 			return
 		}
-		if len(x.s.Groups) >= MaxGroups {
+		if len(x.s.Groups) >= x.r.mostGroups() {
 			x.s.Refused++
 			return
 		}
 		g = Group{Labels: read.Labels, Phase: OK, Since: x.now}
 	}
 	g.Value, g.Known, g.Why = read.Value, read.Known, read.Why
+	g.Rollout, g.Link = cmp.Or(read.Rollout, g.Rollout), cmp.Or(read.Link, g.Link)
 	switch {
 	case g.Phase == Firing:
 		x.firing(&g, read, holds, calm)
@@ -164,6 +170,14 @@ func (x *stepper) look(key string, read Reading) {
 		g.Phase, g.Since = OK, x.now
 	}
 	x.s.Groups[key] = g
+}
+
+// mostGroups is how many sets of labels are followed at a time.
+func (r Rule) mostGroups() int {
+	if r.Outside != "" {
+		return 2 * MaxOutside // those that fire, and those that resolved lately
+	}
+	return MaxGroups
 }
 
 // raise takes a group that holds to pending, and when it has held for long
@@ -177,7 +191,7 @@ func (x *stepper) raise(g *Group, read Reading) {
 	}
 	x.s.Incidents++
 	*g = Group{Labels: g.Labels, Phase: Firing, Since: x.now, Incident: x.s.Incidents, Severity: x.r.grade(read), Ended: g.Ended,
-		Value: g.Value, Known: g.Known, Why: g.Why}
+		Rollout: g.Rollout, Link: g.Link, Value: g.Value, Known: g.Known, Why: g.Why}
 	x.out = append(x.out, x.r.change(Fired, *g, x.now))
 }
 
@@ -209,7 +223,7 @@ func (x *stepper) firing(g *Group, read Reading, holds, calm bool) {
 	}
 	x.out = append(x.out, x.r.change(Ended, *g, x.now))
 	*g = Group{Labels: g.Labels, Phase: Resolved, Since: x.now, Incident: g.Incident, Severity: g.Severity, Ended: append(g.Ended, x.now),
-		Value: g.Value, Known: g.Known, Why: g.Why}
+		Rollout: g.Rollout, Link: g.Link, Value: g.Value, Known: g.Known, Why: g.Why}
 }
 
 // expire lets go of groups and silences that nothing depends on any more.

@@ -20,10 +20,10 @@ type place struct {
 
 // outcome is what became of one event in one rollout.
 type outcome struct {
-	places     []place
-	counted    bool // by a count metric of a group
-	attributed bool
-	conflict   bool
+	places   []place
+	counted  bool // by a count metric of a group
+	arm      telemetry.Arm
+	conflict bool
 }
 
 // adder carries one event through the series of one rollout.
@@ -36,6 +36,8 @@ type adder struct {
 	user uint64
 	name string // user id
 	page bool   // on scope.pages
+	met  bool   // the event itself shows its user to be in the audience
+	f    *shared
 	in   [groups]bool
 	out  outcome
 }
@@ -55,9 +57,10 @@ func attributable(k telemetry.Kind) bool {
 	return false
 }
 
-// add counts an event.
-func (r *rollout) add(b *batch, e *telemetry.Event) outcome {
-	x := &adder{r: r, b: b, e: e, at: r.arrivalOf(e, b)}
+// add counts the event that b.shared is about.
+func (r *rollout) add(b *batch) outcome {
+	e := b.shared.event
+	x := adder{r: r, b: b, e: e, f: &b.shared, at: r.arrivalOf(e, b)}
 	x.put(seriesAlive, 0, sample{at: x.at, n: 1})
 	r.alive(x.at)
 	if e.Kind == telemetry.KindLoss && e.Value >= 1 && isLoss(e.Message) {
@@ -68,12 +71,15 @@ func (r *rollout) add(b *batch, e *telemetry.Event) outcome {
 	}
 	x.attribute()
 	if e.Late {
+		x.enrol()
 		x.late()
 		return x.out
 	}
 	if e.Weight == 0 { // a weighted record is a metric's, which knows no users
 		x.activity()
 		x.quality()
+	} else {
+		x.enrol()
 	}
 	x.measureAll()
 	return x.out
@@ -93,14 +99,20 @@ func (x *adder) attribute() {
 		x.name = e.SessionUser
 	}
 	x.user = x.b.userHash(x.name)
-	if x.name != "" && r.attr.MeetsAudience(e) && r.members.add(x.name) {
-		x.b.Users = append(x.b.Users, member{r.target.Rollout, x.name}.row())
-	}
-	x.a = telemetry.Attribute(&r.attr, e, r.members.has)
-	x.out.attributed = x.a.Arm() != telemetry.Unknown
+	met, known := x.f.audience(r)
+	x.met = met && len(r.attr.Split.Audience.Terms) > 0
+	x.a = x.f.reading.Attribute(&r.attr, met, known, r.members.has)
+	x.out.arm = x.a.Arm()
 	x.out.conflict = x.a.Conflict
-	x.page = r.attr.OnPage(e)
+	x.page = x.f.reading.OnPage(&r.attr)
 	x.scope()
+}
+
+// enrol notes the user as a member of the audience, where the event shows it.
+func (x *adder) enrol() {
+	if x.name != "" && x.met && x.r.members.add(x.name) {
+		x.b.Users = append(x.b.Users, member{x.r.target.Rollout, x.name}.row())
+	}
 }
 
 // scope finds the groups that the event belongs to.
@@ -127,10 +139,20 @@ func (x *adder) comparable() bool {
 
 // put adds to one series and notes the cell as changed.
 func (x *adder) put(metric string, group int, s sample) *cell {
-	r := x.r
-	c := r.seriesOf(metric, group).add(r.target.Attempt, r.interval(), s)
-	r.dirtyCells = append(r.dirtyCells, dirtyCell{metric, uint8(group), c})
+	c, _ := x.putUser(metric, group, s)
 	return c
+}
+
+// putUser is put; again reports whether the user's newest event was in the
+// same cell already, so that whatever follows from that is known.
+func (x *adder) putUser(metric string, group int, s sample) (c *cell, again bool) {
+	r := x.r
+	c, again = r.seriesOf(metric, group).put(r.target.Attempt, r.interval(), s)
+	if !c.queued {
+		c.queued = true
+		r.dirtyCells = append(r.dirtyCells, dirtyCell{metric, uint8(group), c})
+	}
+	return c, again
 }
 
 // activity notes the user as active, whatever was reported.
@@ -144,14 +166,24 @@ func (x *adder) activity() {
 	}
 	switch x.a.Assigned {
 	case telemetry.New:
-		x.put(seriesActive, int(judge.AssignedNew), s)
-		x.r.sight(x.r.target.Attempt, x.r.interval(), judge.AssignedNew, x.user)
+		x.assigned(judge.AssignedNew, s)
 	case telemetry.Old:
-		x.put(seriesActive, int(judge.AssignedOld), s)
-		x.r.sight(x.r.target.Attempt, x.r.interval(), judge.AssignedOld, x.user)
+		x.assigned(judge.AssignedOld, s)
 	}
-	if x.a.Member {
-		x.put(seriesActive, groupAudience, s)
+	if !x.a.Member {
+		x.enrol()
+		return
+	}
+	if _, again := x.putUser(seriesActive, groupAudience, s); !again {
+		x.enrol()
+	}
+}
+
+// assigned notes the user as active in an arm, and sights users who are new
+// in the minute.
+func (x *adder) assigned(g judge.Group, s sample) {
+	if _, again := x.putUser(seriesActive, int(g), s); !again {
+		x.r.sight(x.r.target.Attempt, x.r.interval(), g, x.user)
 	}
 }
 
@@ -189,19 +221,19 @@ func (x *adder) measureAll() {
 		x.session()
 		return
 	}
-	defs := x.r.defs
+	defs := &x.r.taking
 	if !x.in[judge.Exposed] && !x.in[judge.AssignedNew] && !x.in[judge.AssignedOld] {
-		defs = x.r.unscoped // among many rollouts the common case: another's page
+		defs = &x.r.unscoped // among many rollouts the common case: another's page
 	}
-	for _, d := range defs {
+	for _, d := range defs[x.e.Kind] {
 		switch {
 		case d.m.Kind == plan.Computed:
 			x.computed(d)
 		default:
-			if value, measured, ok := d.measure(x.e); ok {
+			if value, measured, ok := d.value(x.e); ok && x.f.matches(d) {
 				x.count(d, d.m.Name, sample{n: x.e.Times(), value: value, measured: measured})
 			}
-			if x.e.Kind == telemetry.KindPage && d.m.Kind == plan.Count && d.m.Of == "requests" && d.m.Name == "requests" {
+			if d.countsPages(x.e.Kind) {
 				x.count(d, d.m.Name+pagesSuffix, sample{n: 1})
 			}
 		}

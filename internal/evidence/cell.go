@@ -53,6 +53,7 @@ type cell struct {
 	latest int64
 	index  map[uint64]int // position in users, while the cell is young
 	dirty  bool
+	queued bool // among the dirtyCells of its rollout
 }
 
 func (c *cell) start() int64 { return c.minute * minuteMS }
@@ -102,21 +103,23 @@ func (c *cell) touch(at, n int64) {
 	}
 }
 
-// see notes that a user was active in the cell at arrival at.
-func (c *cell) see(hash uint64, at int64) {
+// see notes that a user was active in the cell at arrival at, and returns the
+// user's place in users; a large number where there was no room.
+func (c *cell) see(hash uint64, at int64) int {
 	off := uint16(at - c.start())
 	if i, ok := c.index[hash]; ok {
 		c.users[i].offset = max(c.users[i].offset, off)
-		return
+		return i
 	}
 	if len(c.users) >= maxCellUsers {
-		return
+		return maxCellUsers
 	}
 	if c.index == nil {
 		c.index = make(map[uint64]int)
 	}
 	c.index[hash] = len(c.users)
 	c.users = append(c.users, cellUser{hash, off})
+	return len(c.users) - 1
 }
 
 // shrink frees what only a cell that can still change needs, and returns the

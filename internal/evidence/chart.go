@@ -18,6 +18,18 @@ type Point struct {
 	Low, High *float64
 }
 
+// Both is the sum of both arms, for counts; nil where neither has a value.
+func (p Point) Both() *float64 {
+	switch {
+	case p.Control == nil:
+		return p.Canary
+	case p.Canary == nil:
+		return p.Control
+	}
+	sum := *p.Canary + *p.Control
+	return &sum
+}
+
 // chartShare is the least part of a chart that one of its points looks back
 // over: rates of few events would jump between nothing and everything.
 const chartShare = 24
@@ -62,6 +74,30 @@ func (e *Engine) Series(rollout, metric string, from, to time.Time, points int) 
 		if p.Canary != nil && canary == judge.AssignedNew {
 			p.Low, p.High = v.band(d, w, p.T.Add(-back), p.T)
 		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// Reading returns metric over (from, to] in at most points steps as fixed limits
+// read it, of exposed users; nil steps are gaps. Errors are as of Series.
+func (e *Engine) Reading(rollout, metric string, from, to time.Time, points int) ([]Point, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.rollouts[rollout]
+	if r == nil || r.byName[metric] == nil {
+		return nil, fmt.Errorf("metric %s of %s: %w", metric, rollout, store.ErrNotFound)
+	}
+	if points <= 0 || !to.After(from) {
+		return nil, nil
+	}
+	step := max(to.Sub(from)/time.Duration(points), time.Minute)
+	back := max(step, to.Sub(from)/chartShare)
+	v := &view{e: e, r: r, now: e.clock.Now(), windows: map[windowKey]judge.Window{}}
+	var out []Point
+	for at := from; at.Before(to) && len(out) < points; at = at.Add(step) {
+		p := Point{T: at.Add(step)}
+		p.Canary, p.N, _ = v.point(r.byName[metric], judge.Exposed, p.T.Add(-back), p.T)
 		out = append(out, p)
 	}
 	return out, nil

@@ -31,6 +31,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.commitGroup(context.WithoutCancel(ctx), false)
 		case <-tick:
 			e.commitGroup(context.WithoutCancel(ctx), true)
+			e.dropPanels(ctx)
 			tick, stop = e.clock.After(housekeeping)
 		}
 	}
@@ -187,6 +188,13 @@ func (e *Engine) ready(ctx context.Context) error {
 		}
 		e.alerts[id] = fresh
 	}
+	for key, c := range e.panels {
+		fresh, err := e.loadPanel(ctx, c.panel)
+		if err != nil {
+			return err
+		}
+		e.panels[key] = fresh
+	}
 	e.publishWatched()
 	e.loaded, e.broken = true, false
 	return nil
@@ -201,6 +209,8 @@ type batch struct {
 
 	lastUser string // whom lastHash is of: one event goes to many rollouts
 	lastHash uint64
+	shared   shared  // of the event that is being added
+	arms     []armOf // what addEverywhere found of it last
 }
 
 // userHash is the function of that name, computed once for users in a row.
@@ -209,6 +219,12 @@ func (b *batch) userHash(user string) uint64 {
 		b.lastUser, b.lastHash = user, userHash(user)
 	}
 	return b.lastHash
+}
+
+// armOf is the arm of an event in a rollout.
+type armOf struct {
+	rollout *rollout
+	arm     telemetry.Arm // known
 }
 
 func (b *batch) count(name string, n int64) {
@@ -283,7 +299,9 @@ func (e *Engine) accept(b *batch, ev *telemetry.Event) {
 	joined := e.loads.join(ev)
 	places := e.addEverywhere(b, joined)
 	if ev.Kind == telemetry.KindPage {
-		e.loads.open(ev, places, b.now)
+		if kept := e.loads.open(ev, places, b.now); !kept {
+			e.panelAdd(b, ev)
+		}
 	}
 	if ev.Kind == telemetry.KindError && !ev.Late {
 		e.issue(b, joined)
@@ -306,20 +324,28 @@ func deduplicated(ev *telemetry.Event) bool {
 func (e *Engine) addEverywhere(b *batch, ev *telemetry.Event) []place {
 	places := e.hours.add(ev)
 	e.alertAdd(b, ev)
-	watched, arm, conflict := false, false, false
+	if ev.Kind != telemetry.KindPage { // those are counted when they are sealed
+		e.panelAdd(b, ev)
+	}
+	watched, conflict := false, false
+	b.shared.begin(ev)
+	b.arms = b.arms[:0]
 	for _, r := range e.rollouts {
 		if !r.of(ev) {
 			continue
 		}
 		watched = true
-		o := r.add(b, ev)
+		o := r.add(b)
 		places = append(places, o.places...)
-		arm, conflict = arm || o.attributed, conflict || o.conflict
+		conflict = conflict || o.conflict
+		if o.arm != telemetry.Unknown {
+			b.arms = append(b.arms, armOf{r, o.arm})
+		}
 		if o.counted {
 			b.touched[r.target.Rollout] = true
 		}
 	}
-	if watched && !arm && attributable(ev.Kind) {
+	if watched && len(b.arms) == 0 && attributable(ev.Kind) {
 		b.count(countNoArm, 1)
 	}
 	if conflict {
@@ -341,6 +367,7 @@ func (e *Engine) collect(b *batch) error {
 	if err := e.collectAlerts(b); err != nil {
 		return err
 	}
+	e.collectPanels(b)
 	if b.tick {
 		for id, r := range e.rollouts {
 			if err := r.collectLoss(b); err != nil {
@@ -368,4 +395,5 @@ func (e *Engine) age(b *batch) {
 		r.age(b)
 	}
 	e.ageAlerts(toMS(b.now))
+	e.agePanels(b.now)
 }

@@ -34,8 +34,10 @@ const (
 
 // definition is a metric compiled for counting.
 type definition struct {
-	m      *plan.Metric
-	filter telemetry.Filter
+	m        *plan.Metric
+	filter   telemetry.Filter
+	where    string // of filter
+	filterID int    // of shared, where a rollout has the definition
 	// compared: a rule compares it with control or baseline, so its tests are kept.
 	compared bool
 	counted  bool // a count or user metric of telemetry: judged on arrival
@@ -60,7 +62,7 @@ func compile(p *plan.Plan) ([]*definition, error) {
 			m = &copied
 		}
 		counted := (m.Kind == plan.Count || m.Kind == plan.Users) && m.Of != "requests" && m.Of != "sessions" && m.Of != "pages" && m.Of != "spans"
-		defs = append(defs, &definition{m: m, filter: f, compared: compared[name], counted: counted || isFailure(m)})
+		defs = append(defs, &definition{m: m, filter: f, where: where, compared: compared[name], counted: counted || isFailure(m)})
 	}
 	return defs, nil
 }
@@ -146,10 +148,16 @@ func of(what string, k telemetry.Kind) bool {
 
 // measure reports whether the metric takes e, and the value it takes.
 func (d *definition) measure(e *telemetry.Event) (value float64, measured, ok bool) {
+	value, measured, ok = d.value(e)
+	return value, measured, ok && d.filter.Match(e, e.Received)
+}
+
+// value is measure without the filter.
+func (d *definition) value(e *telemetry.Event) (value float64, measured, ok bool) {
 	m := d.m
 	switch m.Kind {
 	case plan.Count, plan.Users:
-		return 0, false, of(m.Of, e.Kind) && d.filter.Match(e, e.Received)
+		return 0, false, of(m.Of, e.Kind)
 	case plan.Quantile, plan.Average:
 		vital := m.Of == "pages" && e.Kind == telemetry.KindVital
 		if !vital && !of(m.Of, e.Kind) {
@@ -158,7 +166,7 @@ func (d *definition) measure(e *telemetry.Event) (value float64, measured, ok bo
 		if value, ok = e.Number(m.Field); !ok || value != value {
 			return 0, false, false
 		}
-		return value, true, d.filter.Match(e, e.Received)
+		return value, true, true
 	}
 	return 0, false, false
 }

@@ -8,7 +8,7 @@
 // grouped into issues. Whether or not a rollout is watched, the telemetry of
 // each day is summed up (daily.go), for lint (Facts), that of each hour
 // (hours.go), for comparisons with the baseline, which hours imported from
-// elsewhere complete (imports.go), and how flags are asked for is counted (usage.go). Users who were served a flag and never heard of again are
+// elsewhere complete (imports.go), how flags are asked for is counted (usage.go), and so is what the panels of plans ask (panel.go). Users who were served a flag and never heard of again are
 // counted by arm (loss.go).
 //
 // Promises: an event whose Accept returned nil is in the store and counted
@@ -62,6 +62,8 @@ type Store interface {
 	store.Evidence
 	store.Issues
 	store.Forgets
+	// DropCounts removes the cells of one key before a minute, see store.Alerts.
+	DropCounts(ctx context.Context, key string, before int64) (int64, error)
 }
 
 // Limits bound the engine. Zero fields take the defaults.
@@ -129,13 +131,19 @@ type Engine struct {
 	hours      hours
 	points     points
 	alerts     map[string]*alertCounts // stand-alone alert rules, by id
-	heard      map[string]int64        // newest arrival of a project, Unix ms
-	began      int64                   // when the engine was made, Unix ms
-	losses     map[string]loss         // as read at the last load, by rollout
-	counters   map[string]int64        // as stored
-	arrival    []func(rollout string)
-	loaded     bool // the shared state was read from the store
-	broken     bool // memory may hold what the store does not: reload first
+	panels     map[string]*panelCounts // of plans, by key
+	// panelsDropped is when old steps were last removed from the store.
+	panelsDropped time.Time
+	heard         map[string]int64 // newest arrival of a project, Unix ms
+	began         int64            // when the engine was made, Unix ms
+	losses        map[string]loss  // as read at the last load, by rollout
+	counters      map[string]int64 // as stored
+	arrival       []func(rollout string)
+	loaded        bool // the shared state was read from the store
+	broken        bool // memory may hold what the store does not: reload first
+
+	// What shared calls the questions of the rollouts.
+	audienceIDs, filterIDs sharedIDs
 
 	watched atomic.Pointer[map[string][]audience] // by flag key, for Evaluated
 	usage   usage                                 // has its own locks
@@ -163,7 +171,9 @@ func New(o Options) *Engine {
 
 // reset forgets the shared state, as before the first load.
 func (e *Engine) reset() {
+	measured := e.loads.measured
 	e.seen, e.loads, e.issues = newSeenSet(maxSeen), newLoads(e.limits.Pending), newIssues(e.limits.Samples)
+	e.loads.measured = measured
 	e.hours = newHours()
 	e.points = newPoints(toMS(e.clock.Now()))
 	e.values, e.counters, e.daily = map[string]store.Value{}, map[string]int64{}, newDaily()

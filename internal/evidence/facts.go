@@ -74,6 +74,9 @@ func (e *Engine) arrivedSources(project string) map[string]bool {
 	for stored := range e.values {
 		if of, key := cutValueKey(stored); of == flag.ProjectOf(project) {
 			out[strings.TrimPrefix(key, sourcePrefix)] = true
+			if name, ok := strings.CutPrefix(key, alertGauge); ok {
+				out["alert "+name] = true
+			}
 		}
 	}
 	for region := range e.daily.days {

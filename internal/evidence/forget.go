@@ -121,9 +121,9 @@ func (l *loads) forget(f *store.Forget) (ids []string) {
 		if !p.vault.concerns(f) {
 			continue
 		}
-		for _, k := range p.Keys {
-			if l.byKey[k] == p {
-				delete(l.byKey, k)
+		for _, k := range p.keys {
+			if l.byKey[k.hash] == p {
+				delete(l.byKey, k.hash)
 			}
 		}
 		delete(l.byID, id)

@@ -99,7 +99,7 @@ func (s *issues) change(it *issue) {
 	}
 }
 
-// issue puts an error event into its issue.
+// issue puts an error event, the last that addEverywhere counted, into its issue.
 func (e *Engine) issue(b *batch, ev *telemetry.Event) {
 	hash, title, culprit := telemetry.Group(ev)
 	s := &e.issues
@@ -117,14 +117,10 @@ func (e *Engine) issue(b *batch, ev *telemetry.Event) {
 	it.count(ev)
 	it.Level, it.LastSeen = levelOf(ev), ev.Received
 	it.Events++
-	it.Users = s.see(it, "", ev)
-	for _, r := range e.rollouts {
-		if !r.of(ev) {
-			continue
-		}
-		if a := telemetry.Attribute(&r.attr, ev, r.members.has); a.Arm() != telemetry.Unknown {
-			s.arm(it, r.target, a.Arm(), ev)
-		}
+	user := b.userHash(ev.User)
+	it.Users = s.see(it, "", user)
+	for _, in := range b.arms {
+		s.arm(it, in, ev, user)
 	}
 	if n := it.Events; n <= int64(s.limit)/2 || n%max(n/int64(s.limit)*2, 1) == 0 && n <= int64(s.limit)*int64(s.limit) {
 		s.samples = append(s.samples, store.Sample{Issue: it.ID, Event: *ev})
@@ -138,24 +134,24 @@ func levelOf(e *telemetry.Event) string {
 
 // arm counts an event for one arm of a rollout. First belongs to the attempt:
 // it is set anew when the attempt is younger than it.
-func (s *issues) arm(it *issue, t Target, arm telemetry.Arm, ev *telemetry.Event) {
+func (s *issues) arm(it *issue, in armOf, ev *telemetry.Event, user uint64) {
 	if it.Arms == nil {
 		it.Arms = map[string]store.ArmCount{}
 	}
-	key := t.Rollout + "/" + arm.String()
+	key := in.rollout.armKeys[in.arm]
 	c := it.Arms[key]
-	if c.First.IsZero() || c.First.Before(t.AttemptAt) {
+	if c.First.IsZero() || c.First.Before(in.rollout.target.AttemptAt) {
 		c.First = ev.Received
 	}
 	c.Events++
-	c.Users = s.see(it, key, ev)
+	c.Users = s.see(it, key, user)
 	it.Arms[key] = c
 }
 
-// see notes the event's user and returns how many there are.
-func (s *issues) see(it *issue, key string, ev *telemetry.Event) int64 {
+// see notes a user, by hash, 0 = none, and returns how many there are.
+func (s *issues) see(it *issue, key string, user uint64) int64 {
 	u := it.usersOf(key)
-	if ev.User != "" && (u.set.Add(userHash(ev.User)) || !u.set.Exact()) && !u.dirty {
+	if user != 0 && (u.set.Add(user) || !u.set.Exact()) && !u.dirty {
 		u.dirty = true
 		s.users = append(s.users, u)
 	}

@@ -164,7 +164,7 @@ func (r *rollout) settle(now int64) {
 // time is a minute exact.
 func (r *rollout) heard(x exposure) bool {
 	for _, g := range [2]judge.Group{judge.AssignedNew, judge.AssignedOld} {
-		if s := r.peek(seriesActive, int(g)); s != nil && s.last[x.user].at >= x.at-minuteMS {
+		if s := r.peek(seriesActive, int(g)); s != nil && s.heard(x.user) >= x.at-minuteMS {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -80,7 +81,8 @@ type spanSource struct{ project, service, op string }
 type gaugePoint struct {
 	key          string // of the project's value
 	name         string // the metric
-	at           int64
+	at           int64  // of value, Unix ms; 0 = none yet
+	heard        int64  // of whichever came last, Unix ms
 	value, limit float64
 }
 
@@ -192,27 +194,46 @@ func (p *points) since(b *batch, ev *telemetry.Event) []telemetry.Bucket {
 }
 
 // difference takes the counts of before off those of now, each bucket of before
-// off the one of now that holds it: an exponential histogram merges its buckets
-// as its range grows. ok is false where a count falls or a bucket finds no
-// place: then counting began anew.
+// off the same one of now, else off the one that holds it: an exponential
+// histogram merges its buckets as its range grows. ok is false where a count
+// falls or a bucket finds no place: then counting began anew.
 func difference(now, before []telemetry.Bucket) (added []telemetry.Bucket, ok bool) {
 	added = slices.Clone(now)
 	for _, old := range before {
 		if old.N == 0 {
 			continue
 		}
-		i, _ := slices.BinarySearchFunc(added, old.Upper, func(b telemetry.Bucket, upper float64) int {
-			if upper <= b.Upper*(1+roundingShare) { // the edges of two scales are computed apart
-				return 1
-			}
-			return -1
-		})
-		if i == len(added) || added[i].Lower > old.Lower*(1+roundingShare) || added[i].N < old.N {
+		i, same := slices.BinarySearchFunc(added, old, byEdges)
+		if !same {
+			i = holder(added, old)
+		}
+		if i == len(added) || added[i].N < old.N {
 			return nil, false
 		}
 		added[i].N -= old.N
 	}
 	return slices.DeleteFunc(added, func(b telemetry.Bucket) bool { return b.N == 0 }), true
+}
+
+// byEdges orders buckets. What lies above the last bound of a histogram has a
+// bucket that is hardly wider than nothing, so that rounding cannot tell it from
+// the one below; its edges can.
+func byEdges(a, b telemetry.Bucket) int {
+	return cmp.Or(cmp.Compare(a.Lower, b.Lower), cmp.Compare(a.Upper, b.Upper))
+}
+
+// holder finds the bucket that holds old, but for rounding; len(all) = none.
+func holder(all []telemetry.Bucket, old telemetry.Bucket) int {
+	i, _ := slices.BinarySearchFunc(all, old.Upper, func(b telemetry.Bucket, upper float64) int {
+		if upper <= b.Upper*(1+roundingShare) { // the edges of two scales are computed apart
+			return 1
+		}
+		return -1
+	})
+	if i < len(all) && all[i].Lower > old.Lower*(1+roundingShare) {
+		return len(all)
+	}
+	return i
 }
 
 // roundingShare is how much two computations of one bucket's edge may differ.
@@ -243,6 +264,7 @@ func (e *Engine) gaugeOf(b *batch, ev *telemetry.Event) {
 		return
 	}
 	now := toMS(ev.Received)
+	g.heard = now
 	switch ev.Op {
 	case telemetry.MetricPoolUsed:
 		g.value, g.at = m.Value, now
@@ -352,7 +374,7 @@ func (p *points) forget(b *batch) {
 	}
 	for of, set := range p.gauges {
 		for slot, g := range set {
-			if now-g.at >= idlePoint {
+			if now-g.heard >= idlePoint {
 				delete(set, slot)
 				gone++
 			}

@@ -174,6 +174,9 @@ func gaugeKey(p *plan.Plan, m *plan.Metric, g judge.Group) string {
 	if m.Source == "probe" {
 		return ProbeKey(m.Of)
 	}
+	if m.Source == "alertmanager" {
+		return alertGauge + m.Of
+	}
 	found := queriesOf(p, m)
 	if len(found) == 0 {
 		return m.Of

@@ -17,10 +17,14 @@ const openEnd = int64(1) << 62
 type series struct {
 	sketched bool
 	hours    []*hour // ascending
-	last     map[uint64]lastSeen
+	last     map[uint64]*lastSeen
 	peaks    map[int64]int64 // five-minute block -> distinct users
 	young    []*cell         // cells that may still change
 	newest   int64           // arrival of the newest event, Unix ms; 0 = none
+
+	// Where the last sample went: most go to the same cell as the one before.
+	lastHour *hour
+	lastCell *cell
 
 	spells map[int64]*stats.Sketch // merged hours of spells that are over, made when read
 }
@@ -29,6 +33,7 @@ type series struct {
 type lastSeen struct {
 	cell *cell
 	at   int64
+	i    int // the user's place in cell.users, when it was seen there
 }
 
 // hour is the roll-up of its cells.
@@ -70,6 +75,14 @@ func (c *cell) before(minute int64, attempt, interval int) bool {
 
 // cellAt finds or makes a cell.
 func (s *series) cellAt(minute int64, attempt, interval int) (*hour, *cell) {
+	if c := s.lastCell; c != nil && c.minute == minute && c.attempt == attempt && c.interval == interval {
+		return s.lastHour, c
+	}
+	s.lastHour, s.lastCell = s.findCell(minute, attempt, interval)
+	return s.lastHour, s.lastCell
+}
+
+func (s *series) findCell(minute int64, attempt, interval int) (*hour, *cell) {
 	h := s.hourAt(minute / 60)
 	i := len(h.cells)
 	for i > 0 && !h.cells[i-1].before(minute, attempt, interval) {
@@ -99,10 +112,19 @@ type sample struct {
 
 // add counts one sample and returns its cell.
 func (s *series) add(attempt, interval int, v sample) *cell {
+	c, _ := s.put(attempt, interval, v)
+	return c
+}
+
+// put is add; again reports whether the newest event of the sample's user was
+// in the cell already.
+func (s *series) put(attempt, interval int, v sample) (c *cell, again bool) {
 	h, c := s.cellAt(v.at/minuteMS, attempt, interval)
 	c.touch(v.at, v.n)
 	s.rollUp(h, v.at)
-	delete(s.spells, h.index/spellHours)
+	if len(s.spells) > 0 {
+		delete(s.spells, h.index/spellHours)
+	}
 	h.count += v.n
 	if v.measured {
 		c.sum += v.value * float64(v.n)
@@ -123,10 +145,25 @@ func (s *series) add(attempt, interval int, v sample) *cell {
 		}
 	}
 	if v.user != 0 {
-		c.see(v.user, v.at)
-		s.seen(c, v.user, v.at)
+		again = s.see(c, v.user, v.at)
 	}
-	return c
+	return c, again
+}
+
+// see notes a user in c, which is the cell of at, and reports whether that is
+// where the user's newest event was before.
+func (s *series) see(c *cell, user uint64, at int64) (again bool) {
+	prev := s.last[user]
+	if prev == nil || prev.cell != c || prev.i >= len(c.users) || c.users[prev.i].hash != user {
+		i := c.see(user, at)
+		s.seen(prev, c, user, at, i)
+		return false
+	}
+	if at > prev.at { // of the same minute: no other block, no other cell
+		prev.at = at
+		c.users[prev.i].offset = uint16(at - c.start())
+	}
+	return true
 }
 
 func addTo(s *stats.Sketch, v float64) *stats.Sketch {
@@ -145,23 +182,25 @@ func (s *series) rollUp(h *hour, at int64) {
 	s.newest = max(s.newest, at)
 }
 
-// seen moves a user's newest event to c.
-func (s *series) seen(c *cell, user uint64, at int64) {
+// seen moves a user's newest event, which was at prev, to c, where the user
+// has place i.
+func (s *series) seen(prev *lastSeen, c *cell, user uint64, at int64, i int) {
 	if s.last == nil {
-		s.last, s.peaks = make(map[uint64]lastSeen), make(map[int64]int64)
+		s.last, s.peaks = make(map[uint64]*lastSeen), make(map[int64]int64)
 	}
-	prev, ok := s.last[user]
-	if !ok || prev.at/blockMS < at/blockMS {
+	if prev == nil || prev.at/blockMS < at/blockMS {
 		s.peaks[at/blockMS]++
 	}
-	if ok && prev.at > at {
+	if prev == nil {
+		prev = &lastSeen{}
+		s.last[user] = prev
+	} else if prev.at > at {
 		return
-	}
-	if ok {
+	} else {
 		prev.cell.latest--
 		s.hourAt(prev.cell.minute/60).latest--
 	}
-	s.last[user] = lastSeen{c, at}
+	*prev = lastSeen{c, at, i}
 	c.latest++
 	s.hourAt(c.minute/60).latest++
 }
@@ -180,8 +219,8 @@ func (s *series) load(c *cell, now int64) {
 		}
 		h.sketch.Merge(c.sketch)
 	}
-	for _, u := range c.users {
-		s.seen(c, u.hash, c.start()+int64(u.offset))
+	for i, u := range c.users {
+		s.seen(s.last[u.hash], c, u.hash, c.start()+int64(u.offset), i)
 	}
 	if c.start()+youngMS <= now {
 		h.gather(c.shrink())
@@ -309,7 +348,7 @@ func (s *series) usersIn(c *cell, from, to int64) (n int64) {
 		return c.latest
 	}
 	for _, u := range c.users {
-		if l := s.last[u.hash]; l.cell == c && l.at > from && l.at <= to {
+		if l := s.last[u.hash]; l != nil && l.cell == c && l.at > from && l.at <= to {
 			n++
 		}
 	}
@@ -329,4 +368,12 @@ func (s *series) peak(from, to int64) (best int64) {
 		best = max(best, s.peaks[b])
 	}
 	return best
+}
+
+// heard is when the newest event of a user arrived, Unix ms; 0 = never.
+func (s *series) heard(user uint64) int64 {
+	if l := s.last[user]; l != nil {
+		return l.at
+	}
+	return 0
 }

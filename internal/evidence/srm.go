@@ -35,10 +35,7 @@ func (r *rollout) sight(attempt, interval int, group judge.Group, user uint64) {
 		n = new([2]int64)
 		s.counts[interval] = n
 	}
-	if n[0]+n[1] >= stats.SampleStop || !r.target.inSample(interval, user) {
-		return
-	}
-	if _, known := s.sighted[user]; known {
+	if _, known := s.sighted[user]; known || n[0]+n[1] >= stats.SampleStop || !r.target.inSample(interval, user) {
 		return
 	}
 	s.sighted[user] = struct{}{}

@@ -76,6 +76,9 @@ func (e *Engine) setValue(b *batch, kv store.KeyValue) {
 	}
 	for _, r := range e.rollouts {
 		if sameProject(r.target.Project, project) {
+			if strings.HasPrefix(key, alertGauge) {
+				v = firingFor(kv.Text, r.target.Rollout, r.target.Plan.Name)
+			}
 			r.keep(b, key, v)
 		}
 	}
@@ -142,6 +145,8 @@ func (e *Engine) source(p *plan.Plan, project string, m *plan.Metric, now time.T
 		}
 	case "prometheus", "probe":
 		return e.fetched(p, project, m, now)
+	case "alertmanager":
+		return e.outsideSource(project, m, now)
 	case "push":
 		v, ok := e.values[valueKey(project, m.Of)]
 		limit := pushAge

@@ -17,7 +17,9 @@ type contents struct {
 	Places []place          `json:"places,omitempty"`
 	// Waiting are vitals without a user that came before their load.
 	Waiting *telemetry.Event `json:"waiting,omitempty"`
-	Keys    []string         `json:"keys,omitempty"`
+	// Seen is the load as its vitals tell of it, for panels, while there is no Load.
+	Seen *telemetry.Event `json:"seen,omitempty"`
+	Keys []string         `json:"keys,omitempty"`
 }
 
 // vault keeps the contents of a page load small. Most loads are written with
@@ -27,7 +29,8 @@ type contents struct {
 // commit.
 type vault struct {
 	loaded, waits bool      // whether there is a Load, and a Waiting
-	packed        []byte    // S2 of the JSON, as of the last seal
+	packed        []byte    // the JSON compressed, as of the last seal
+	dict          *s2.Dict  // what packed is read with, nil = nothing
 	contents      *contents // nil while they are packed
 }
 
@@ -39,10 +42,10 @@ func newVault(c contents) vault {
 func (v *vault) open() *contents {
 	if v.contents == nil {
 		v.contents = &contents{}
-		if data, err := s2.Decode(nil, v.packed); err == nil { // always: seal has made it
+		if data, err := unpack(v.packed, v.dict); err == nil { // always: seal has made it
 			_ = json.Unmarshal(data, v.contents)
 		}
-		v.packed = nil
+		v.packed, v.dict = nil, nil
 	}
 	return v.contents
 }
@@ -50,35 +53,41 @@ func (v *vault) open() *contents {
 // peek returns the contents for reading, and leaves them packed.
 func (v vault) peek() *contents { return v.open() }
 
-// seal packs the contents away and returns their JSON, with the load's keys.
-func (v *vault) seal(keys []string) ([]byte, error) {
-	c := v.open()
-	c.Keys = keys
-	data, err := json.Marshal(c)
+// seal packs the contents away and returns their JSON.
+func (v *vault) seal(p *packer) ([]byte, error) {
+	data, err := json.Marshal(v.open())
 	if err != nil {
 		return nil, err
 	}
-	v.packed, v.contents = s2.EncodeBetter(nil, data), nil
+	v.packed, v.dict = p.pack(data)
+	v.contents = nil
 	return data, nil
 }
 
 // concerns reports whether the contents are of a user who is to be forgotten.
 func (v vault) concerns(f *store.Forget) bool {
 	c := v.peek()
-	return c.Load != nil && f.Concerns(*c.Load) || c.Waiting != nil && f.Concerns(*c.Waiting)
+	return c.Load != nil && f.Concerns(*c.Load) || c.Waiting != nil && f.Concerns(*c.Waiting) ||
+		c.Seen != nil && f.Concerns(*c.Seen)
 }
 
-// loadOf makes a page load of its row in the store. anonymous takes the user
+// restore makes a page load of its row in the store. anonymous takes the user
 // out of the load, for a server that stores no ids.
-func loadOf(row store.Pending, anonymous bool) (*pageLoad, error) {
+func (l *loads) restore(row store.Pending, anonymous bool) error {
 	var c contents
 	if err := json.Unmarshal(row.Data, &c); err != nil {
-		return nil, fmt.Errorf("%w: page load %s: %w", errCell, row.ID, err)
+		return fmt.Errorf("%w: page load %s: %w", errCell, row.ID, err)
 	}
 	if anonymous && c.Load != nil {
 		c.Load.User = "" // the id that the arm was found by is gone: what was reported remains
 	}
-	p := &pageLoad{ID: row.ID, Due: row.Due, Keys: c.Keys, vault: newVault(c)}
-	_, err := p.vault.seal(p.Keys)
-	return p, err
+	p := &pageLoad{ID: row.ID, Due: row.Due, vault: newVault(c)}
+	for _, text := range c.Keys {
+		p.keys = append(p.keys, newJoinKey(text).loadKey)
+	}
+	if _, err := p.vault.seal(&l.packer); err != nil {
+		return fmt.Errorf("%w: page load %s: %w", errCell, row.ID, err)
+	}
+	l.put(p)
+	return nil
 }

@@ -175,6 +175,9 @@ func (v *view) computed(m *plan.Metric, k windowKey, from, to time.Time) judge.W
 }
 
 func (v *view) gauge(m *plan.Metric, g judge.Group) judge.Window {
+	if m.Source == "alertmanager" {
+		return v.outside(m)
+	}
 	val, ok := v.e.values[valueKey(v.r.target.Project, gaugeKey(v.r.target.Plan, m, g))]
 	if !ok {
 		return judge.Window{}

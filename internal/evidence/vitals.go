@@ -18,42 +18,63 @@ const sealAfter = 10 * time.Minute
 type pageLoad struct {
 	ID    string
 	Due   time.Time
-	Keys  []string
+	keys  []loadKey // of contents.Keys
 	dirty bool
 	vault vault // the rest, read by open
+}
+
+// loadKey is what finds a page load: the event hash of a join key, by which
+// also the key of a sealed load is remembered, and whether it names one load
+// (a trace may hold several).
+type loadKey struct {
+	hash uint64
+	one  bool
+}
+
+// joinKey is a loadKey with its text.
+type joinKey struct {
+	text string
+	loadKey
+}
+
+func newJoinKey(text string) joinKey {
+	return joinKey{text, loadKey{eventHash("", sealedPrefix+text), ofOneLoad(text)}}
 }
 
 // loads are the unsealed page loads, found by any of their keys.
 type loads struct {
 	byID   map[string]*pageLoad
-	byKey  map[string]*pageLoad
+	byKey  map[uint64]*pageLoad // by loadKey.hash
+	packer packer
 	dirty  []*pageLoad
 	sealed []string
 	limit  int
+	// measured: loads keep all their vitals, for panels count them.
+	measured bool
 }
 
 func newLoads(limit int) loads {
-	return loads{byID: map[string]*pageLoad{}, byKey: map[string]*pageLoad{}, limit: limit}
+	return loads{byID: map[string]*pageLoad{}, byKey: map[uint64]*pageLoad{}, limit: limit}
 }
 
 // joinKeys are the ids by which records of one page load find each other,
 // best first: the page-load span, the segment, the trace, the vital's own id.
-func joinKeys(e *telemetry.Event) []string {
-	var keys []string
+func joinKeys(e *telemetry.Event) []joinKey {
+	var keys []joinKey
 	for _, k := range [...]struct{ kind, id string }{{"s", e.Segment}, {"s", e.SpanID}, {"t", e.Trace}} {
 		if k.id != "" {
-			keys = append(keys, e.Project+"/"+k.kind+"/"+k.id)
+			keys = append(keys, newJoinKey(e.Project+"/"+k.kind+"/"+k.id))
 		}
 	}
 	if len(keys) == 0 && e.Kind == telemetry.KindVital && e.ID != "" {
-		keys = append(keys, e.Project+"/v/"+e.ID)
+		keys = append(keys, newJoinKey(e.Project+"/v/"+e.ID))
 	}
 	return keys
 }
 
-func (l *loads) find(keys []string) *pageLoad {
+func (l *loads) find(keys []joinKey) *pageLoad {
 	for _, k := range keys {
-		if p := l.byKey[k]; p != nil {
+		if p := l.byKey[k.hash]; p != nil {
 			return p
 		}
 	}
@@ -62,8 +83,8 @@ func (l *loads) find(keys []string) *pageLoad {
 
 func (l *loads) put(p *pageLoad) {
 	l.byID[p.ID] = p
-	for _, k := range p.Keys {
-		l.byKey[k] = p
+	for _, k := range p.keys {
+		l.byKey[k.hash] = p
 	}
 }
 
@@ -76,9 +97,9 @@ func (l *loads) change(p *pageLoad) {
 
 // claim finds what came before a page load of keys, or the load itself. Another
 // load of the same trace is neither: pages from a cache share a trace.
-func (l *loads) claim(keys []string) *pageLoad {
+func (l *loads) claim(keys []joinKey) *pageLoad {
 	for _, k := range keys {
-		if p := l.byKey[k]; p != nil && (!p.vault.loaded || ofOneLoad(k)) {
+		if p := l.byKey[k.hash]; p != nil && (!p.vault.loaded || k.one) {
 			return p
 		}
 	}
@@ -87,11 +108,12 @@ func (l *loads) claim(keys []string) *pageLoad {
 
 // obtain returns p, the page load found for keys, with keys it did not have; if
 // it is nil it makes one, or returns nil when there is no room.
-func (l *loads) obtain(p *pageLoad, keys []string, now time.Time) *pageLoad {
+func (l *loads) obtain(p *pageLoad, keys []joinKey, now time.Time) *pageLoad {
 	if p != nil {
 		for _, k := range keys {
-			if l.byKey[k] == nil {
-				l.byKey[k], p.Keys = p, append(p.Keys, k)
+			if l.byKey[k.hash] == nil {
+				l.byKey[k.hash] = p
+				p.join(k)
 			}
 		}
 		return p
@@ -99,22 +121,40 @@ func (l *loads) obtain(p *pageLoad, keys []string, now time.Time) *pageLoad {
 	if len(keys) == 0 || len(l.byID) >= l.limit {
 		return nil
 	}
-	p = &pageLoad{ID: keys[0], Due: now.Add(sealAfter), Keys: keys, vault: newVault(contents{})}
+	p = &pageLoad{ID: keys[0].text, Due: now.Add(sealAfter), keys: make([]loadKey, 0, len(keys)), vault: newVault(contents{})}
+	for _, k := range keys {
+		p.join(k)
+	}
 	l.put(p)
 	return p
 }
 
+// join gives a page load a further key.
+func (p *pageLoad) join(k joinKey) {
+	p.keys = append(p.keys, k.loadKey)
+	in := p.vault.open()
+	in.Keys = append(in.Keys, k.text)
+}
+
 // open remembers a page load for the vitals that follow.
-func (l *loads) open(e *telemetry.Event, places []place, now time.Time) {
+// It is false where there is no room, or nothing by which vitals could find it.
+func (l *loads) open(e *telemetry.Event, places []place, now time.Time) bool {
 	keys := joinKeys(e)
 	p := l.obtain(l.claim(keys), keys, now)
 	if p == nil {
-		return
+		return false
 	}
 	in := p.vault.open()
 	in.Load, in.Places, p.Due = contextOf(e), append(in.Places, places...), now.Add(sealAfter)
+	if l.measured {
+		in.Load.Measurements, in.Load.DurationMS = e.Measurements, e.DurationMS
+		if in.Seen != nil {
+			in.Load.Measurements, in.Seen = withVitals(e.Measurements, in.Seen.Measurements), nil
+		}
+	}
 	p.vault.loaded = true
 	l.change(p)
+	return true
 }
 
 // contextOf keeps of a page load what attribution of its vitals needs.
@@ -166,7 +206,7 @@ func fill(e, load *telemetry.Event) *telemetry.Event {
 func (e *Engine) vital(b *batch, ev *telemetry.Event) {
 	keys := joinKeys(ev)
 	for _, k := range keys {
-		if e.seen.known(eventHash("", sealedPrefix+k)) {
+		if e.seen.known(k.hash) {
 			b.count(countVitalLate, 1)
 			return
 		}
@@ -178,6 +218,9 @@ func (e *Engine) vital(b *batch, ev *telemetry.Event) {
 	}
 	e.loads.change(p)
 	in := p.vault.open()
+	if e.loads.measured {
+		in.measure(ev)
+	}
 	if in.Load != nil {
 		ev = fill(ev, in.Load)
 	} else if ev.User == "" {
@@ -188,6 +231,22 @@ func (e *Engine) vital(b *batch, ev *telemetry.Event) {
 	if len(fresh.Measurements) > 0 {
 		in.Places = append(in.Places, e.addEverywhere(b, fresh)...)
 	}
+}
+
+// measure keeps a vital for the panels: with its load, or with what is known
+// of the load by its vitals.
+func (c *contents) measure(ev *telemetry.Event) {
+	at := &c.Load
+	if *at == nil && ev.User == "" {
+		return // it waits
+	}
+	if *at == nil {
+		at = &c.Seen
+	}
+	if *at == nil {
+		*at = contextOf(ev)
+	}
+	(*at).Measurements = withVitals((*at).Measurements, ev.Measurements)
 }
 
 // replaceValues puts newer values in the place of those that were counted and
@@ -270,12 +329,17 @@ func (e *Engine) seal(b *batch) {
 				e.addEverywhere(b, fresh)
 			}
 		}
-		for _, k := range p.Keys {
-			if h := eventHash("", sealedPrefix+k); ofOneLoad(k) && !e.seen.add(h, b.now) {
-				b.Seen = append(b.Seen, store.Seen{Hash: h, At: b.now})
+		if e.loads.measured {
+			if record := panelRecord(p); record != nil {
+				e.panelAdd(b, record)
 			}
-			if e.loads.byKey[k] == p {
-				delete(e.loads.byKey, k)
+		}
+		for _, k := range p.keys {
+			if k.one && !e.seen.add(k.hash, b.now) {
+				b.Seen = append(b.Seen, store.Seen{Hash: k.hash, At: b.now})
+			}
+			if e.loads.byKey[k.hash] == p {
+				delete(e.loads.byKey, k.hash)
 			}
 		}
 		delete(e.loads.byID, id)
@@ -297,7 +361,7 @@ func (l *loads) collect(b *batch) error {
 			continue
 		}
 		p.dirty = false
-		data, err := p.vault.seal(p.Keys)
+		data, err := p.vault.seal(&l.packer)
 		if err != nil {
 			return fmt.Errorf("encode page load %s: %w", p.ID, err)
 		}

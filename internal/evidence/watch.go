@@ -48,10 +48,13 @@ type rollout struct {
 	target Target
 	attr   telemetry.Target
 	defs   []*definition
-	// unscoped are those of defs that count events outside the scope too.
-	unscoped []*definition
-	byName   map[string]*definition
-	series   map[string]*[groups]*series
+	// taking are defs by what they may take; of these unscoped count events
+	// outside the scope too.
+	taking, unscoped defsOf
+	audienceID       int       // of shared
+	armKeys          [3]string // where issues keep the counts of an arm
+	byName           map[string]*definition
+	series           map[string]*[groups]*series
 
 	members  *memberSet
 	users    map[string]map[string]*userRow // metric -> user -> row
@@ -98,6 +101,7 @@ func (e *Engine) Watch(t Target) error {
 	if old != nil && samePlan(old.target.Plan, t.Plan) {
 		t.Plan = old.target.Plan // the definitions point into it
 		old.update(t)
+		old.audienceID = e.audienceIDs.of(audienceText(t.Split.Audience.Terms))
 		e.publishWatched()
 		return nil
 	}
@@ -167,11 +171,14 @@ func (e *Engine) load(ctx context.Context, t Target) (*rollout, error) {
 	r.attr.Spans = spans
 	for _, d := range defs {
 		r.byName[d.m.Name] = d
-		if d.m.All {
-			r.unscoped = append(r.unscoped, d)
-		}
+		d.filterID = e.filterIDs.of(d.where)
+	}
+	r.sortDefs()
+	for _, arm := range [...]telemetry.Arm{telemetry.Unknown, telemetry.Old, telemetry.New} {
+		r.armKeys[arm] = t.Rollout + "/" + arm.String()
 	}
 	r.update(t)
+	r.audienceID = e.audienceIDs.of(audienceText(t.Split.Audience.Terms))
 	err = e.store.LoadUsers(ctx, t.Rollout, r.loadUser)
 	if err != nil {
 		return nil, fmt.Errorf("read users: %w", err)
@@ -262,6 +269,7 @@ func (r *rollout) peek(metric string, group int) *series {
 // collect moves changed rows into the batch.
 func (r *rollout) collect(b *batch) error {
 	for _, d := range r.dirtyCells {
+		d.cell.queued = false
 		if !d.cell.dirty {
 			continue
 		}
@@ -333,11 +341,9 @@ func (e *Engine) loadShared(ctx context.Context) error {
 		return fmt.Errorf("read page loads: %w", err)
 	}
 	for _, row := range rows {
-		l, err := loadOf(row, e.subjects.Hash)
-		if err != nil {
+		if err := e.loads.restore(row, e.subjects.Hash); err != nil {
 			return err
 		}
-		e.loads.put(l)
 	}
 	list, err := e.store.Issues(ctx, store.IssueQuery{})
 	if err != nil {

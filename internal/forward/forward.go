@@ -14,6 +14,8 @@
 //   - Accept waits for neither the upstream nor an fsync: it returns when the
 //     record is with the operating system, which survives kill -9. Records are
 //     synced every second, so a power cut may take the last one's.
+//   - A large body comes as a file (Room) and is nowhere in memory as a whole
+//     (large.go).
 //   - The queue is bounded in bytes and age. When it is full the oldest goes.
 //     Everything that does not arrive is counted, by reason.
 //   - Each request is delivered at least once, oldest first in batches of up to
@@ -95,6 +97,7 @@ type Request struct {
 	Header   http.Header // as sent
 	Query    url.Values
 	Body     []byte // decompressed
+	File     string // of a large body, compressed with gzip, in place of Body; Accept removes it
 	Received time.Time
 }
 
@@ -249,14 +252,12 @@ func (f *Forwarder) Close() error {
 func (f *Forwarder) Accept(r Request) {
 	l := (*f.lines.Load())[r.Project]
 	if l == nil || !slices.Contains([]string{endpointEnvelope, endpointStore, endpointSecurity}, r.Endpoint) {
+		if r.File != "" {
+			_ = os.Remove(r.File)
+		}
 		return
 	}
-	m := metaOf(r)
-	body := r.Body
-	if m.Gzip = len(body) >= minGzipBytes; m.Gzip {
-		body = compress(body)
-	}
-	if err := l.queue.append(m, body); err != nil {
+	if err := l.queue.put(metaOf(r), r); err != nil {
 		l.lose(lostDisk, 1)
 		l.fail(err)
 		return
@@ -265,6 +266,19 @@ func (f *Forwarder) Accept(r Request) {
 	case l.wake <- struct{}{}:
 	default:
 	}
+}
+
+// put appends a request to the queue.
+func (q *queue) put(m meta, r Request) error {
+	if r.File != "" {
+		m.Gzip, m.Large = true, true
+		return q.appendFile(m, r.File)
+	}
+	body := r.Body
+	if m.Gzip = len(body) >= minGzipBytes; m.Gzip {
+		body = compress(body)
+	}
+	return q.append(m, body)
 }
 
 // kept are the headers that go on: who sent it, from which page, and what it

@@ -127,8 +127,13 @@ func (p passOn) Forward(f intake.Forwarded) {
 		Body: f.Body, Received: f.Received})
 }
 
-func door(f *running, s intake.Sink) http.Handler {
-	return intake.New(intake.Options{Sink: s, Keys: keys{}, Forward: passOn{f},
+func door(f *running, s intake.Sink) http.Handler { return doorOf(passOn{f}, s) }
+
+// intakeDoor is a door that gives what it took to a Forwarder.
+func intakeDoor(to intake.Forwarder) http.Handler { return doorOf(to, sink{}) }
+
+func doorOf(to intake.Forwarder, s intake.Sink) http.Handler {
+	return intake.New(intake.Options{Sink: s, Keys: keys{}, Forward: to,
 		Decoders: map[string]intake.Decoder{"envelope": sentry.Decoder{}, "store": sentry.Decoder{}, "security": sentry.Decoder{}}})
 }
 

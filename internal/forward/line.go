@@ -297,6 +297,14 @@ func (c *counts) hold(items map[string]int) {
 
 // request is what goes to the upstream; nil if the upstream wants none of it now.
 func (l *line) request(ctx context.Context, e entry, now time.Time) (*http.Request, map[string]int, error) {
+	to := l.spec.DSN
+	l.mu.Lock()
+	limits := l.limits.now(now)
+	l.mu.Unlock()
+	limited := func(category string) bool { _, yes := limits[category]; return yes }
+	if e.large != nil {
+		return l.largeRequest(ctx, e, limited, len(limits) > 0)
+	}
 	body := e.body
 	if e.meta.Gzip {
 		var err error
@@ -304,11 +312,6 @@ func (l *line) request(ctx context.Context, e entry, now time.Time) (*http.Reque
 			return nil, nil, err
 		}
 	}
-	to := l.spec.DSN
-	l.mu.Lock()
-	limits := l.limits.now(now)
-	l.mu.Unlock()
-	limited := func(category string) bool { _, yes := limits[category]; return yes }
 	var held map[string]int
 	if e.meta.Endpoint == endpointEnvelope {
 		line, rest, found := bytes.Cut(body, []byte("\n"))
@@ -334,15 +337,20 @@ func (l *line) request(ctx context.Context, e entry, now time.Time) (*http.Reque
 	if err != nil {
 		return nil, nil, errors.New("the upstream's address cannot be used")
 	}
+	l.head(req, e.meta, packed)
+	return req, held, nil
+}
+
+// head sets the headers of a request to the upstream.
+func (l *line) head(req *http.Request, m meta, packed bool) {
 	req.Header.Set("User-Agent", "") // the client's own or none
-	for name, value := range e.meta.Header {
+	for name, value := range m.Header {
 		req.Header.Set(name, value)
 	}
-	req.Header.Set("X-Sentry-Auth", to.auth(e.meta.Client))
+	req.Header.Set("X-Sentry-Auth", l.spec.DSN.auth(m.Client))
 	if packed {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
-	return req, held, nil
 }
 
 func categoryOfEndpoint(name string) string {

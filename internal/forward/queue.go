@@ -41,10 +41,19 @@ type segment struct {
 
 // entry is a record that was read.
 type entry struct {
-	meta meta
-	body []byte
-	next place // after it
-	seg  uint64
+	meta  meta
+	body  []byte
+	large *largeBody // in place of body
+	next  place      // after it
+	seg   uint64
+}
+
+// size is about how many bytes the body takes.
+func (e *entry) size() int64 {
+	if e.large != nil {
+		return e.large.size - e.large.from
+	}
+	return int64(len(e.body))
 }
 
 // queue is a first-in, first-out queue in files of one directory. What was
@@ -75,6 +84,7 @@ func openQueue(dir string, most int64, lost func(reason string, n int)) (*queue,
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make queue: %w", err)
 	}
+	removeUnfinished(dir)
 	q := &queue{dir: dir, max: most, lost: lost}
 	var err error
 	if q.position, err = os.OpenFile(filepath.Join(dir, positionFile), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
@@ -184,20 +194,11 @@ func (q *queue) room(n int64) error {
 	if q.active != nil && q.segments[len(q.segments)-1].size+n > limit {
 		q.retire()
 	}
-	for len(q.segments) > 0 && q.bytes()+n+int64(len(magic)) > q.max {
-		if len(q.segments) == 1 {
-			q.retire()
-		}
-		q.lost(lostFull, q.segments[0].records)
-		q.drop()
-	}
+	q.makeRoom(n + int64(len(magic)))
 	if q.active != nil {
 		return nil
 	}
-	id := q.at.segment + 1
-	if len(q.segments) > 0 {
-		id = q.segments[len(q.segments)-1].id + 1
-	}
+	id := q.nextID()
 	f, err := os.OpenFile(q.path(id), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err == nil {
 		_, err = f.WriteString(magic)
@@ -209,6 +210,26 @@ func (q *queue) room(n int64) error {
 	q.segments = append(q.segments, &segment{id: id, size: int64(len(magic))})
 	q.settle()
 	return nil
+}
+
+// makeRoom drops the oldest segments until n bytes more are within the bound.
+// The caller holds mu.
+func (q *queue) makeRoom(n int64) {
+	for len(q.segments) > 0 && q.bytes()+n > q.max {
+		if len(q.segments) == 1 {
+			q.retire()
+		}
+		q.lost(lostFull, q.segments[0].records)
+		q.drop()
+	}
+}
+
+// nextID is that of the next segment. The caller holds mu.
+func (q *queue) nextID() uint64 {
+	if n := len(q.segments); n > 0 {
+		return q.segments[n-1].id + 1
+	}
+	return q.at.segment + 1
 }
 
 // retire ends the active segment; sync closes it. The caller holds mu.
@@ -254,7 +275,7 @@ func (q *queue) take(n int, most int64) (out []entry, err error) {
 		case err == nil:
 			out = append(out, e)
 			at, seen = e.next, seen+1
-			most -= int64(len(e.body))
+			most -= e.size()
 			continue
 		case !errors.Is(err, io.EOF) && !errors.Is(err, errCorrupt):
 			return out, err
@@ -286,8 +307,15 @@ func (q *queue) read(s *segment, offset int64) (entry, error) {
 		}
 		defer func() { _ = f.Close() }()
 	}
+	// What came as a file has a segment of its own.
+	if n, _, err := readFrame(f, offset, s.size); err == nil && offset == int64(len(magic)) && offset+frameBytes+n == s.size {
+		m, large, err := readHead(f, q.path(s.id), offset, n, s.size)
+		if err == nil && m.Large {
+			return entry{meta: m, large: large, next: place{s.id, s.size}, seg: s.id}, nil
+		}
+	}
 	m, body, next, err := readRecord(f, offset, s.size)
-	return entry{m, body, place{s.id, next}, s.id}, err
+	return entry{meta: m, body: body, next: place{s.id, next}, seg: s.id}, err
 }
 
 // done takes off a batch that take returned. A record whose segment was

@@ -33,7 +33,8 @@ type meta struct {
 	Key      string            `json:"key"`              // the client's: what is rewritten
 	Client   string            `json:"client,omitempty"` // sentry_client
 	Header   map[string]string `json:"header,omitempty"`
-	Gzip     bool              `json:"gzip,omitempty"` // the body is compressed
+	Gzip     bool              `json:"gzip,omitempty"`  // the body is compressed
+	Large    bool              `json:"large,omitempty"` // it is not to be read into memory
 }
 
 // encode is a whole record: frame, length of the meta, meta, body.

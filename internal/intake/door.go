@@ -77,6 +77,7 @@ type door struct {
 	limits   Limits
 	metrics  *metrics
 	forward  Forwarder
+	large    chan struct{} // holds a token for each large body that is read
 }
 
 // New makes the door. It panics if two doors register with one registry, as
@@ -91,6 +92,7 @@ func New(o Options) http.Handler {
 	return &door{
 		sink: o.Sink, keys: o.Keys, decoders: o.Decoders, clock: o.Clock,
 		log: o.Logger, limits: o.Limits.withDefaults(), metrics: newMetrics(o.Registry), forward: o.Forward,
+		large: make(chan struct{}, maxLarge),
 	}
 }
 
@@ -182,9 +184,19 @@ func (d *door) take(r *http.Request, project, endpoint string, decoder Decoder) 
 	}
 	buf := buffers.Get().(*bytes.Buffer)
 	defer giveBack(buf)
-	if err := d.readBody(buf, r, endpoint); err != nil {
+	b, dir := body{close: func() {}}, ""
+	if cred.key != "" {
+		dir = d.roomFor(project, endpoint, decoder)
+	}
+	if dir == "" {
+		err = d.readBody(buf, r, endpoint)
+	} else {
+		b, err = d.readStart(buf, r)
+	}
+	if err != nil {
 		return d.bodyRefused(err).with(cred.key != "", key)
 	}
+	defer b.close()
 	if endpoint == endpointEnvelope {
 		known := cred.key != ""
 		if err := cred.addDSN(buf.Bytes(), project); err != nil {
@@ -202,6 +214,9 @@ func (d *door) take(r *http.Request, project, endpoint string, decoder Decoder) 
 	if project == "" {
 		project = key.Project
 	}
+	if b.rest != nil {
+		return d.takeLarge(r, project, key, cred.key, decoder, b, dir).with(true, key)
+	}
 	a := d.decodeAndAccept(r, project, endpoint, decoder, key, buf.Bytes())
 	if d.forward != nil && a.forwarded() {
 		d.forward.Forward(Forwarded{Project: project, Endpoint: endpoint, Key: cred.key, Body: buf.Bytes(), Request: r, Received: d.clock.Now()})
@@ -210,10 +225,20 @@ func (d *door) take(r *http.Request, project, endpoint string, decoder Decoder) 
 }
 
 func (d *door) decodeAndAccept(r *http.Request, project, endpoint string, decoder Decoder, key Key, body []byte) answer {
-	res, err := decoder.Decode(Request{
+	res, err := decoder.Decode(d.request(r, project, endpoint, key, body))
+	return d.acceptResult(r, res, err, key)
+}
+
+// request is what a Decoder gets.
+func (d *door) request(r *http.Request, project, endpoint string, key Key, body []byte) Request {
+	return Request{
 		Project: project, Endpoint: endpoint, Body: body, Header: r.Header, Query: r.URL.Query(),
 		Received: d.clock.Now(), Age: d.clock.Age, Publishable: key.Publishable,
-	})
+	}
+}
+
+// acceptResult makes durable what a Decoder found.
+func (d *door) acceptResult(r *http.Request, res Result, err error, key Key) answer {
 	d.metrics.skipped(res)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "malformed", err.Error())

@@ -42,16 +42,11 @@ func giveBack(b *bytes.Buffer) {
 // readBody fills buf with the decompressed body. Limits hold while reading.
 func (d *door) readBody(buf *bytes.Buffer, r *http.Request, endpoint string) error {
 	wire, decoded := d.limits.of(endpoint)
-	if r.ContentLength > wire {
-		return fmt.Errorf("%w: %d bytes sent, at most %d are taken: send less at once", errTooLarge, r.ContentLength, wire)
-	}
-	in := &wireReader{r: r.Body, limit: wire}
-	plain, release, err := decompress(r.Header.Get("Content-Encoding"), in)
+	out, release, err := plainOf(r, wire, decoded)
 	if err != nil {
 		return err
 	}
 	defer release()
-	out := &plainReader{r: plain, wire: in, limit: decoded, ratio: plain != io.Reader(in)}
 	if _, err := buf.ReadFrom(out); err != nil {
 		return err
 	}
@@ -59,6 +54,19 @@ func (d *door) readBody(buf *bytes.Buffer, r *http.Request, endpoint string) err
 		return errEmpty
 	}
 	return nil
+}
+
+// plainOf reads a body decompressed, within limits. release must be called once.
+func plainOf(r *http.Request, wire, decoded int64) (out *plainReader, release func(), err error) {
+	if r.ContentLength > wire {
+		return nil, nil, fmt.Errorf("%w: %d bytes sent, at most %d are taken: send less at once", errTooLarge, r.ContentLength, wire)
+	}
+	in := &wireReader{r: r.Body, limit: wire}
+	plain, release, err := decompress(r.Header.Get("Content-Encoding"), in)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &plainReader{r: plain, wire: in, limit: decoded, ratio: plain != io.Reader(in)}, release, nil
 }
 
 // wireReader counts and bounds what is read from the network.
@@ -81,9 +89,18 @@ type plainReader struct {
 	wire     *wireReader
 	n, limit int64
 	ratio    bool
+	failed   error // what Read returned but for the end
 }
 
 func (p *plainReader) Read(b []byte) (int, error) {
+	n, err := p.read(b)
+	if err != nil && err != io.EOF {
+		p.failed = err
+	}
+	return n, err
+}
+
+func (p *plainReader) read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
 	p.n += int64(n)
 	switch {

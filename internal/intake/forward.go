@@ -20,6 +20,7 @@ type Forwarded struct {
 	Endpoint string
 	Key      string // that the client sent
 	Body     []byte
+	File     string // of a large body, compressed with gzip, in place of Body; the Forwarder's own from now on
 	Request  *http.Request
 	Received time.Time
 }

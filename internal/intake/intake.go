@@ -11,6 +11,7 @@
 //	auth.go      the key, from every place clients put it; all must agree
 //	encoding.go  the body: gzip, deflate, br, zstd, within limits
 //	Decoder      the protocol: package sentry, package beacon, package otlp
+//	large.go     large envelopes of a project that is forwarded, as they come
 //	accept.go    Sink.Accept, and what is refused under overload
 //	answer.go    status, JSON, CORS and rate-limit headers
 //

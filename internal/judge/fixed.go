@@ -79,7 +79,7 @@ func (l *look) gauge(v Verdict, r *plan.Rule, m *plan.Metric, w Window) Verdict 
 		return v.unknown(CauseEvidence, fmt.Sprintf("no %s has been measured yet", r.Metric))
 	}
 	stale := l.plan.Judge.NoData.Grace
-	if m.Source == "push" {
+	if m.Source == "push" || m.Source == "alertmanager" {
 		stale = staleValue
 	}
 	if age := l.now.Sub(w.Last); m.Kind != plan.Age && age > stale {

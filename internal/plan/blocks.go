@@ -239,7 +239,7 @@ func nodeOf(n *yaml.Node, text string) *yaml.Node {
 }
 
 // channelForm is what an address looks like; what follows the colon is the server's.
-var channelForm = regexp.MustCompile(`^(dashboard|slack:[#@]?[^\s]+|pagerduty:[^\s]+|jira:[^\s/]+(/[^\s]+)?|email:[^\s]+|webhook:[^\s]+)$`)
+var channelForm = regexp.MustCompile(`^(dashboard|slack:[#@]?[^\s]+|slackhook:[^\s]+|pagerduty:[^\s]+|jira:[^\s/]+(/[^\s]+)?|email:[^\s]+|webhook:[^\s]+|alertmanager:[^\s]+|oncall:[a-z][a-z0-9-]*)$`)
 
 func (r *reader) channels(n *yaml.Node) {
 	if n == nil {
@@ -254,7 +254,7 @@ func (r *reader) channels(n *yaml.Node) {
 		}
 		if !channelForm.MatchString(c.Address) {
 			r.fail(o.get(key.Value), "E03", fmt.Sprintf("channel %q", c.Address),
-				"write slack:#x, pagerduty:x, jira:PROJECT/P1, email:x, webhook:name or dashboard")
+				"write slack:#x, slackhook:name, pagerduty:x, jira:PROJECT/P1, email:x, webhook:name, alertmanager:name, oncall:rota or dashboard")
 			continue
 		}
 		r.plan.Channels = append(r.plan.Channels, c)

@@ -71,6 +71,11 @@ func (l *linter) missing(m *Metric) (what string, external bool) {
 			return "", true
 		}
 		return m.Source + " is not configured", true
+	case m.Source == "alertmanager":
+		if arrived["alert "+gauge.Of] {
+			return "", false
+		}
+		return "no alert " + gauge.Of + " ever arrived at /hooks/alertmanager", false
 	case m.Source == "push" || m.Source == "telemetry" && gauge.Kind == Gauge:
 		if arrived[gauge.Of] {
 			return "", false

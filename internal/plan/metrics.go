@@ -15,7 +15,7 @@ var metricKinds = []string{"count", "users", "ratio", "p50", "p75", "p90", "p95"
 // counted are what count and users can be of.
 var counted = []string{"events", "issues", "spans", "pages", "requests", "sessions", "feedback", "survey", "actions"}
 
-var metricSources = []string{"telemetry", "feedback", "survey", "usage", "prometheus", "probe", "push"}
+var metricSources = []string{"telemetry", "feedback", "survey", "usage", "prometheus", "probe", "push", "alertmanager"}
 
 // unitNames translates a plan's units to a Metric's.
 var unitNames = map[string]string{"count": "", "number": "", "%": "%", "ms": "ms", "s": "s", "bytes": "B"}
@@ -189,7 +189,7 @@ func (m *Metric) byUser() bool {
 		return m.Name != "uptime"
 	case len(m.Queries) > 0:
 		return true
-	case m.Source == "prometheus" || m.Source == "probe" || m.Source == "push":
+	case m.Source == "prometheus" || m.Source == "probe" || m.Source == "push" || m.Source == "alertmanager":
 		return false
 	}
 	return m.Kind != Gauge && m.Kind != Slope && m.Kind != Age

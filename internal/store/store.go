@@ -41,7 +41,10 @@ type Store interface {
 	Forgets
 	Artifacts
 	Alerts
+	Incidents
+	OnCall
 	Outbox
+	Slack
 	Access
 	People
 	Audit
@@ -75,12 +78,14 @@ type Decision struct {
 
 // Commit is one decision: journal, state, flag and notices in one transaction.
 type Commit struct {
-	State   rollout.State   // after the events; its ID names the rollout
-	Expect  int64           // last position before; 0 creates the rollout
-	Events  []rollout.Event // positions Expect+1 ...
-	Flag    *FlagRecord     // nil = unchanged
-	Notices []notify.Notice // outbox rows, unique by ID; an ID already there is left alone
-	Audit   []AuditEntry
+	State  rollout.State   // after the events; its ID names the rollout
+	Expect int64           // last position before; 0 creates the rollout
+	Events []rollout.Event // positions Expect+1 ...
+	Flag   *FlagRecord     // nil = unchanged
+	// Companions are other flags that change with it; none may be owned by a rollout.
+	Companions []FlagRecord
+	Notices    []notify.Notice // outbox rows, unique by ID; an ID already there is left alone
+	Audit      []AuditEntry
 	// Plan, when set, is stored with the rollout as its plan from now on.
 	Plan []byte
 	// Input, when set, is what the decision rested on, in the controller's own
@@ -291,28 +296,6 @@ type ArmCount struct {
 	First  time.Time `json:"first"` // first event in this attempt
 }
 
-// Outbox holds notices until they are delivered.
-type Outbox interface {
-	// Due returns undelivered notices that may be tried at now, oldest first, at most limit.
-	Due(ctx context.Context, now time.Time, limit int) ([]Outgoing, error)
-	// Delivered marks a notice as accepted by its service.
-	Delivered(ctx context.Context, id string, at time.Time) error
-	// Failed notes a failed try; a zero next means it is dead.
-	Failed(ctx context.Context, id string, why string, next time.Time) error
-	// Notices lists notices, newest first, at most limit; rollout "" = all.
-	Notices(ctx context.Context, rollout string, limit int) ([]Outgoing, error)
-}
-
-// Outgoing is a notice with the state of its delivery.
-type Outgoing struct {
-	notify.Notice
-	Tries     int       `json:"tries"`
-	Next      time.Time `json:"next,omitzero"`
-	Delivered time.Time `json:"delivered,omitzero"`
-	Dead      bool      `json:"dead,omitempty"`
-	Error     string    `json:"error,omitempty"`
-}
-
 // Access holds people, sessions, tokens and keys. Secrets are kept as hashes only.
 type Access interface {
 	PutToken(ctx context.Context, t Token, a AuditEntry) error
@@ -348,7 +331,7 @@ type Token struct {
 	ID          string    `json:"id"`
 	Hash        string    `json:"-"` // hex SHA-256 of the secret
 	Name        string    `json:"name"`
-	Kind        string    `json:"kind"`               // operator, ingest, flags, flags-server
+	Kind        string    `json:"kind"`               // operator, ingest, flags, flags-server, hook
 	Project     string    `json:"project,omitempty"`  // of a key; "" = flag.FirstProject
 	Projects    []string  `json:"projects,omitempty"` // of an operator token; empty = all
 	Scopes      []string  `json:"scopes,omitempty"`   // read, operate, approve, admin
@@ -358,6 +341,8 @@ type Token struct {
 	ExpiresAt   time.Time `json:"expires_at,omitzero"`
 	Environment string    `json:"environment,omitempty"`
 	Origins     []string  `json:"origins,omitempty"`
+	// Notify of a hook key are the addresses of who is told of its alerts.
+	Notify []string `json:"notify,omitempty"`
 	// Public is the key itself for publishable keys, which are no secrets.
 	Public string `json:"public,omitempty"`
 	// LastUsed is to the minute; zero = never. Only TokenUsed writes it.

@@ -60,36 +60,9 @@ const (
 // evaluation; nil knows nobody. The
 // event's own attributes count too.
 func Attribute(t *Target, e *Event, member func(user string) bool) Attribution {
-	var a Attribution
-	if !t.InEnvironment(e) {
-		a.Why = WhyEnvironment
-		return a
-	}
-	var sent bool
-	a.Reported, a.How, sent = t.reported(e)
-	user := e.user()
-	switch a.Member, a.Included = t.membership(e, user, member), t.Named(e, user); {
-	case a.Included:
-	case user == "":
-		a.Why = WhyNoUser
-	case a.Member:
-		a.Assigned = t.Assign(user)
-	case t.outside(e):
-		a.Why = WhyOutside
-	default:
-		a.Why = WhyNotMember
-	}
-	if a.How == "" && a.Assigned != Unknown {
-		a.How = "hash"
-	}
-	if sent && a.Reported == Unknown && a.Assigned == Unknown {
-		a.Why = WhyBadVariant
-	}
-	if a.Arm() != Unknown {
-		a.Why = ""
-	}
-	a.Conflict = a.Assigned != Unknown && a.Reported != Unknown && a.Assigned != a.Reported
-	return a
+	r := Read(e)
+	met, known := r.Audience(t)
+	return r.Attribute(t, met, known, member)
 }
 
 // InEnvironment reports whether e belongs to the target's environment. An
@@ -109,11 +82,13 @@ func (t *Target) Tagged(e *Event) bool {
 }
 
 // OnPage reports whether e lies on scope.pages; true where none are given.
-func (t *Target) OnPage(e *Event) bool {
+func (t *Target) OnPage(e *Event) bool { return t.onPath(strings.TrimSuffix(e.path(), "/")) }
+
+// onPath is OnPage of a path without a final slash.
+func (t *Target) onPath(path string) bool {
 	if len(t.Pages) == 0 {
 		return true
 	}
-	path := strings.TrimSuffix(e.path(), "/")
 	for _, page := range t.Pages {
 		page = strings.TrimSuffix(page, "/")
 		if path == page || mayMatch(page, path) && wildcard(page, path) {
@@ -174,32 +149,6 @@ func (t *Target) Named(e *Event, user string) bool {
 	return false
 }
 
-func (t *Target) membership(e *Event, user string, member func(string) bool) bool {
-	switch {
-	case user == "":
-		return false
-	case len(t.Split.Audience.Terms) == 0:
-		return true
-	case t.MeetsAudience(e):
-		return true
-	}
-	return member != nil && member(e.name())
-}
-
-// MeetsAudience reports whether the event's own attributes show that its user
-// is in the audience. It is false for a plan without one.
-func (t *Target) MeetsAudience(e *Event) bool {
-	terms := t.Split.Audience.Terms
-	met, known := Meets(terms, func(k string) (string, bool) { return contextField(e, k) })
-	return len(terms) > 0 && met && known
-}
-
-// outside reports whether the event's own attributes show the contrary.
-func (t *Target) outside(e *Event) bool {
-	met, known := Meets(t.Split.Audience.Terms, func(k string) (string, bool) { return contextField(e, k) })
-	return known && !met
-}
-
 // contextField finds an evaluation attribute on an event: user.X or X among
 // its attributes, else a tag X.
 func contextField(e *Event, key string) (string, bool) {
@@ -249,11 +198,13 @@ func ContextLookup(c flag.Context) func(string) (string, bool) {
 
 // reported is the client's own word, by the first source that speaks of the
 // flag. sent is true when it spoke, even of a variant that is neither arm.
-func (t *Target) reported(e *Event) (arm Arm, how string, sent bool) {
-	key := t.Split.Flag
-	for _, name := range [...]string{"feature_flag." + key, "flag." + key} {
-		if v, ok := e.tag(name); ok {
-			return t.found(v, "tag")
+func (t *Target) reported(r *Reading) (arm Arm, how string, sent bool) {
+	e, key := r.event, t.Split.Flag
+	if !r.mute {
+		for _, prefix := range [...]string{featureFlagTag, flagTag} {
+			if v, ok := e.tag(prefix + key); ok {
+				return t.found(v, "tag")
+			}
 		}
 	}
 	if t.Feature != "" {
@@ -266,8 +217,10 @@ func (t *Target) reported(e *Event) (arm Arm, how string, sent bool) {
 	if v, ok := e.Flags[key]; ok {
 		return t.found(v, "flags")
 	}
-	if v, ok := e.tag("flag.evaluation." + key); ok {
-		return t.found(v, "flags")
+	if !r.mute {
+		if v, ok := e.tag(flagTag + "evaluation." + key); ok {
+			return t.found(v, "flags")
+		}
 	}
 	return Unknown, "", false
 }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -327,6 +328,9 @@ func (p *filterParser) met(began int, written string, n node) {
 	if number && key == written && !strings.ContainsAny(said, "[{") {
 		return // 500ms and 500 are the same
 	}
+	if _, date := n.(*dateTerm); date && key == written && plainAge.MatchString(said) {
+		return // -7d and -1w are the same
+	}
 	if written == "url" {
 		return // the canonical name says only what is compared
 	}
@@ -334,6 +338,9 @@ func (p *filterParser) met(began int, written string, n node) {
 		p.notes = append(p.notes, Translation{Column: utf8.RuneCountInString(p.text[:began]) + 1, From: said, To: canonical})
 	}
 }
+
+// plainAge is a date term in its own form.
+var plainAge = regexp.MustCompile(`:[+-][0-9]+[smhdw]$`)
 
 func (p *filterParser) keyed(key string) (node, error) {
 	key = canonicalKey(key)

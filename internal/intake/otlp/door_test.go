@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"serin/internal/clock"
 	"serin/internal/intake"
 	"serin/internal/intake/otlp"
 	"serin/internal/telemetry"
@@ -83,6 +86,39 @@ func TestDoor(t *testing.T) {
 				t.Errorf("took %d events", len(d.events))
 			case c.project != "" && (len(d.events) != 1 || d.events[0].Project != c.project):
 				t.Errorf("events %+v, want one of project %s", d.events, c.project)
+			}
+		})
+	}
+}
+
+// TestRecordedThroughDoor: what SDKs sent is taken whole, and answered as they
+// read it.
+func TestRecordedThroughDoor(t *testing.T) {
+	for _, rec := range recordings(t) {
+		t.Run(rec.name, func(t *testing.T) {
+			d := &desk{}
+			dec := otlp.Decoder{}
+			h := intake.New(intake.Options{Sink: d, Keys: d, Clock: clock.NewManual(arrival), Decoders: map[string]intake.Decoder{
+				intake.EndpointTraces: dec, intake.EndpointMetrics: dec, intake.EndpointLogs: dec,
+			}})
+			r := httptest.NewRequest(http.MethodPost, "/"+rec.endpoint, strings.NewReader(rec.body))
+			r.Header.Set("Content-Type", rec.contentType)
+			r.Header.Set("Authorization", "Bearer a")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			empty := map[string]string{"application/json": "{}", "application/x-protobuf": ""}[rec.contentType]
+			if w.Code != http.StatusOK || w.Body.String() != empty || w.Header().Get("Content-Type") != rec.contentType {
+				t.Errorf("answer %d %q of %s", w.Code, w.Body, w.Header().Get("Content-Type"))
+			}
+			want, err := dec.Decode(request(rec.endpoint, rec.contentType, rec.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range want.Events {
+				want.Events[i].Project = "7"
+			}
+			if diff := cmp.Diff(want.Events, d.events); diff != "" {
+				t.Errorf("taken (-decoded +taken)\n%s", diff)
 			}
 		})
 	}

@@ -279,6 +279,9 @@ func TestRejected(t *testing.T) {
 		{"a bound without value", point(`{"bucketCounts":[1,2],"explicitBounds":["NaN"]}`), "ascend", false},
 		{"a count that cannot be", point(`{"bucketCounts":["18446744073709551615"]}`), "too many", false},
 		{"a gauge of a page", gauge, "no page carries", true},
+		{"a sum since the last point", strings.ReplaceAll(gauge, `"gauge":{`, `"sum":{"aggregationTemporality":1,`), "cumulative temporality", false},
+		{"a value that is none", strings.ReplaceAll(gauge, `"asInt":"7"`, `"asDouble":"NaN"`), "no finite value", false},
+		{"a scale out of range", strings.ReplaceAll(point(`{"scale":99,"positive":{"bucketCounts":[1]}}`), `"histogram"`, `"exponentialHistogram"`), "scale", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := request(intake.EndpointMetrics, "application/json", c.body)
@@ -320,17 +323,6 @@ func TestReply(t *testing.T) {
 			t.Errorf("%s: %q of %s", contentType, body, got)
 		}
 	}
-}
-
-func FuzzOTLP(f *testing.F) {
-	endpoints := []string{intake.EndpointTraces, intake.EndpointMetrics, intake.EndpointLogs}
-	for _, rec := range recordings(f) {
-		f.Add(slices.Index(endpoints, rec.endpoint), []byte(rec.body))
-	}
-	f.Fuzz(func(t *testing.T, signal int, body []byte) {
-		endpoint := endpoints[uint(signal)%uint(len(endpoints))]
-		intaketest.Check(t, otlp.Decoder{}, intaketest.Request(endpoint, body))
-	})
 }
 
 func BenchmarkSpans(b *testing.B) {

@@ -24,6 +24,7 @@ type item struct {
 	contentType string
 	count       int // item_count of a container, 0 = not told
 	payload     []byte
+	size        int64 // of the payload as sent; a stream leaves out what is not of use
 }
 
 const spanContainerType = "application/vnd.sentry.items.span.v2+json"
@@ -39,8 +40,10 @@ func (f *framer) line() []byte {
 }
 
 // header is the envelope's first line.
-func (f *framer) header() ([]byte, error) {
-	line := f.line()
+func (f *framer) header() ([]byte, error) { return headerLine(f.line()) }
+
+// headerLine checks the envelope's first line.
+func headerLine(line []byte) ([]byte, error) {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return nil, errors.New("the envelope has no header: its first line must be a JSON object")
 	}
@@ -61,25 +64,35 @@ func (f *framer) next() (it item, ok bool, err error) {
 		line = f.line()
 	}
 	f.n++
-	if len(line) > maxHeaderBytes {
-		return it, false, fmt.Errorf("the header line of item %d is over %d bytes", f.n, maxHeaderBytes)
-	}
-	doc, err := loosejson.Parse(line)
+	it, doc, err := itemHeader(line, f.n)
 	if err != nil {
-		return it, false, fmt.Errorf("the header line of item %d: %w", f.n, err)
+		return it, false, err
 	}
 	defer doc.Free()
+	it.payload, err = f.payload(doc.Root().Get("length"))
+	it.size = int64(len(it.payload))
+	return it, err == nil, err
+}
+
+// itemHeader reads the header line of the n-th item. The caller frees doc.
+func itemHeader(line []byte, n int) (it item, doc *loosejson.Doc, err error) {
+	if len(line) > maxHeaderBytes {
+		return it, nil, fmt.Errorf("the header line of item %d is over %d bytes", n, maxHeaderBytes)
+	}
+	if doc, err = loosejson.Parse(line); err != nil {
+		return it, nil, fmt.Errorf("the header line of item %d: %w", n, err)
+	}
 	h := doc.Root()
 	if h.Kind() != loosejson.Object {
-		return it, false, fmt.Errorf("the header line of item %d is not a JSON object", f.n)
+		doc.Free()
+		return it, nil, fmt.Errorf("the header line of item %d is not a JSON object", n)
 	}
 	it.kind, _ = h.Get("type").Str()
 	it.contentType, _ = h.Get("content_type").Str()
 	if n, ok := h.Get("item_count").Num(); ok && n > 0 && n <= maxReportQuantity {
 		it.count = int(n)
 	}
-	it.payload, err = f.payload(h.Get("length"))
-	return it, err == nil, err
+	return it, doc, nil
 }
 
 // payload cuts exactly length bytes and the newline after them or, without a

@@ -100,11 +100,7 @@ type Decoder struct{}
 // Decode implements intake.Decoder. Its error says what is wrong with the
 // request, for the client to read.
 func (Decoder) Decode(r intake.Request) (intake.Result, error) {
-	d := &decoding{req: r}
-	d.out.Skipped, d.out.Invalid = map[string]int{}, map[string]int{}
-	if d.req.Age == nil {
-		d.req.Age = func(t time.Time) time.Duration { return r.Received.Sub(t) }
-	}
+	d := newDecoding(r)
 	var err error
 	switch r.Endpoint {
 	case "store":
@@ -112,7 +108,7 @@ func (Decoder) Decode(r intake.Request) (intake.Result, error) {
 	case "security": // CSP and the like: browsers' reports, nothing a rollout reads
 		d.out.Skipped["security"]++
 	default:
-		err = d.envelope()
+		err = d.envelope(&framer{rest: r.Body})
 	}
 	return d.out, err
 }
@@ -127,6 +123,15 @@ type decoding struct {
 	hasEvent bool
 	// broken is the last item's error; it is told if nothing was of use.
 	broken error
+}
+
+func newDecoding(r intake.Request) *decoding {
+	d := &decoding{req: r}
+	d.out.Skipped, d.out.Invalid = map[string]int{}, map[string]int{}
+	if d.req.Age == nil {
+		d.req.Age = func(t time.Time) time.Duration { return r.Received.Sub(t) }
+	}
+	return d
 }
 
 func (d *decoding) invalid(reason string) { d.out.Invalid[reason]++ }
@@ -154,10 +159,15 @@ func (d *decoding) store() error {
 	return nil
 }
 
+// envelope gives what is cut out of an envelope, see framer.
+type envelope interface {
+	header() ([]byte, error)
+	next() (it item, ok bool, err error)
+}
+
 // envelope reads the header line and then each item. A broken frame is an
 // error: what follows cannot be found.
-func (d *decoding) envelope() error {
-	f := framer{rest: d.req.Body}
+func (d *decoding) envelope(f envelope) error {
 	line, err := f.header()
 	if err != nil {
 		return err
@@ -218,7 +228,11 @@ func (d *decoding) item(it item) {
 		return
 	}
 	container := it.kind == "span" && it.isContainer() // each span is measured by itself
-	if len(it.payload) > itemLimit(it.kind) && !container {
+	limit := int64(itemLimit(it.kind))
+	if container {
+		limit = maxContainerBytes
+	}
+	if it.size > limit {
 		d.invalid(invalidTooLarge)
 		return
 	}

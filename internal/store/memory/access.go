@@ -4,91 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
-	"serin/internal/notify"
 	"serin/internal/store"
 )
 
-// putNotices adds notices whose id is new.
-func (s *Store) putNotices(list []notify.Notice) {
-	for _, n := range list {
-		if s.byID[n.ID] != nil {
-			continue
-		}
-		n.At = utc(n.At)
-		o := &store.Outgoing{Notice: n}
-		s.outbox, s.byID[n.ID] = append(s.outbox, o), o
-	}
-}
-
-// Due implements store.Outbox.
-func (s *Store) Due(ctx context.Context, now time.Time, limit int) (out []store.Outgoing, err error) {
-	err = s.read(ctx, func() error {
-		for _, o := range s.outbox {
-			if o.Dead || !o.Delivered.IsZero() || o.Next.After(now) {
-				continue
-			}
-			out = append(out, *o)
-		}
-		return nil
-	})
-	slices.SortStableFunc(out, func(a, b store.Outgoing) int { return a.At.Compare(b.At) })
-	if limit > 0 && len(out) > limit {
-		out = out[:limit]
-	}
-	return out, err
-}
-
-// Delivered implements store.Outbox.
-func (s *Store) Delivered(ctx context.Context, id string, at time.Time) error {
-	return s.settle(ctx, id, func(o *store.Outgoing) {
-		o.Delivered, o.Next, o.Error = utc(at), time.Time{}, ""
-	})
-}
-
-// Failed implements store.Outbox.
-func (s *Store) Failed(ctx context.Context, id string, why string, next time.Time) error {
-	return s.settle(ctx, id, func(o *store.Outgoing) {
-		o.Error, o.Next, o.Dead = why, utc(next), next.IsZero()
-	})
-}
-
-// settle changes an undelivered notice after a try.
-func (s *Store) settle(ctx context.Context, id string, fn func(*store.Outgoing)) error {
-	return s.write(ctx, func() error {
-		o := s.byID[id]
-		if o == nil {
-			return fmt.Errorf("notice %s: %w", id, store.ErrNotFound)
-		}
-		if o.Delivered.IsZero() {
-			o.Tries++
-			fn(o)
-		}
-		return nil
-	})
-}
-
-// Notices implements store.Outbox.
-func (s *Store) Notices(ctx context.Context, rollout string, limit int) (out []store.Outgoing, err error) {
-	err = s.read(ctx, func() error {
-		for _, o := range s.outbox {
-			if rollout == "" || o.Rollout == rollout {
-				out = append(out, *o)
-			}
-		}
-		return nil
-	})
-	slices.Reverse(out)
-	slices.SortStableFunc(out, func(a, b store.Outgoing) int { return b.At.Compare(a.At) })
-	if limit > 0 && len(out) > limit {
-		out = out[:limit]
-	}
-	return out, err
-}
-
 func cloneToken(t store.Token) store.Token {
 	t.Scopes, t.Origins, t.Projects = slices.Clone(t.Scopes), slices.Clone(t.Origins), slices.Clone(t.Projects)
+	t.Notify = slices.Clone(t.Notify)
 	t.CreatedAt, t.ExpiresAt, t.LastUsed = utc(t.CreatedAt), utc(t.ExpiresAt), utc(t.LastUsed)
 	return t
 }

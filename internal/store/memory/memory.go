@@ -56,6 +56,9 @@ type Store struct {
 	persons   map[string]store.Person
 	artifacts []store.Artifact
 	alerts    alerts
+	onCall    onCall
+	incidents incidents
+	slack     slackTies
 	settings  map[string]string
 	projects  []store.Project
 	audit     []store.AuditEntry

@@ -63,6 +63,7 @@ func (s *Store) DeletePerson(ctx context.Context, name string, a store.AuditEntr
 		}
 		delete(s.persons, name)
 		maps.DeleteFunc(s.sessions, func(_ string, v store.Session) bool { return v.Person == name })
+		maps.DeleteFunc(s.slack.links, func(_ [2]string, l store.SlackLink) bool { return l.Person == name })
 		s.putAudit(a)
 		return nil
 	})

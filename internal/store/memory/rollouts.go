@@ -30,9 +30,18 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) error {
 		}
 		flag = &f
 	}
+	companions, err := cloneFlags(c.Companions)
+	if err != nil {
+		return err
+	}
 	return s.write(ctx, func() error {
 		if err := s.mayCommit(c.State.ID, c.Expect, flag); err != nil {
 			return err
+		}
+		for i := range companions {
+			if err := s.mayCommit(c.State.ID, c.Expect, &companions[i]); err != nil {
+				return err
+			}
 		}
 		j := s.rollouts[c.State.ID]
 		if j == nil {
@@ -46,6 +55,9 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) error {
 		}
 		if flag != nil {
 			s.putFlag(*flag)
+		}
+		for _, f := range companions {
+			s.putFlag(f)
 		}
 		if c.Plan != nil {
 			s.sources[store.SourceHash(c.Plan)] = append([]byte{}, c.Plan...)

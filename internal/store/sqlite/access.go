@@ -7,78 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"serin/internal/notify"
 	"serin/internal/store"
 )
-
-// putNotices adds notices whose id is new.
-func putNotices(ctx context.Context, tx *sql.Tx, list []notify.Notice) error {
-	for _, n := range list {
-		body, err := json.Marshal(n)
-		if err != nil {
-			return fmt.Errorf("encode notice %s: %w", n.ID, err)
-		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO notice (id, rollout, at, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-			n.ID, n.Rollout, nanos(n.At), string(body)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// notices runs a query for the columns of Outgoing.
-func (s *Store) notices(ctx context.Context, rest string, args ...any) (out []store.Outgoing, err error) {
-	err = s.rows(ctx, "read notices", func(r *sql.Rows) error {
-		var (
-			o               store.Outgoing
-			body            []byte
-			next, delivered int64
-		)
-		if err := r.Scan(&o.Tries, &next, &delivered, &o.Dead, &o.Error, &body); err != nil {
-			return err
-		}
-		err := decode("notice", body, &o.Notice)
-		o.Next, o.Delivered = instant(next), instant(delivered)
-		out = append(out, o)
-		return err
-	}, "SELECT tries, next, delivered, dead, error, body FROM notice "+rest, args...)
-	return out, err
-}
-
-// Due implements store.Outbox.
-func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]store.Outgoing, error) {
-	return s.notices(ctx, "WHERE delivered = 0 AND dead = 0 AND next <= ? ORDER BY at, seq LIMIT ?", nanos(now), all(limit))
-}
-
-// Notices implements store.Outbox.
-func (s *Store) Notices(ctx context.Context, rollout string, limit int) ([]store.Outgoing, error) {
-	if rollout == "" {
-		return s.notices(ctx, "ORDER BY at DESC, seq DESC LIMIT ?", all(limit))
-	}
-	return s.notices(ctx, "WHERE rollout = ? ORDER BY at DESC, seq DESC LIMIT ?", rollout, all(limit))
-}
-
-// Delivered implements store.Outbox.
-func (s *Store) Delivered(ctx context.Context, id string, at time.Time) error {
-	return s.settle(ctx, id, "delivered = ?, next = 0, error = ''", nanos(at))
-}
-
-// Failed implements store.Outbox.
-func (s *Store) Failed(ctx context.Context, id string, why string, next time.Time) error {
-	return s.settle(ctx, id, "error = ?, next = ?, dead = ?", why, nanos(next), next.IsZero())
-}
-
-// settle notes a try of an undelivered notice; one that was delivered stays so.
-func (s *Store) settle(ctx context.Context, id, set string, args ...any) error {
-	return s.write(ctx, "notice "+id, func(ctx context.Context, tx *sql.Tx) error {
-		var delivered int64
-		if err := tx.QueryRowContext(ctx, "SELECT delivered FROM notice WHERE id = ?", id).Scan(&delivered); err != nil || delivered != 0 {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, "UPDATE notice SET tries = tries + 1, "+set+" WHERE id = ?", append(args, id)...)
-		return err
-	})
-}
 
 // PutToken implements store.Access.
 func (s *Store) PutToken(ctx context.Context, t store.Token, a store.AuditEntry) error {

@@ -73,6 +73,9 @@ func (s *Store) DeletePerson(ctx context.Context, name string, a store.AuditEntr
 		if _, err := tx.ExecContext(ctx, "DELETE FROM session WHERE json_extract(body, '$.Person') = ?", name); err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM slack_link WHERE person = ?", name); err != nil {
+			return err
+		}
 		return putAudit(ctx, tx, a)
 	})
 }

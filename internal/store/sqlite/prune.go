@@ -36,6 +36,7 @@ func (s *Store) Prune(ctx context.Context, c store.Cutoffs) (store.Pruned, error
 		{&out.Samples, c.Samples, "DELETE FROM sample WHERE seq IN (SELECT seq FROM sample WHERE received < ?1 LIMIT ?2)"},
 		{&out.Notices, c.Outbox, `DELETE FROM notice WHERE seq IN (
 			SELECT seq FROM notice WHERE at < ?1 AND (delivered > 0 OR dead > 0) LIMIT ?2)`},
+		{&out.Alerts, c.Outbox, "DELETE FROM alert_entry WHERE seq IN (SELECT seq FROM alert_entry WHERE at < ?1 LIMIT ?2)"},
 		{&out.Audit, c.Audit, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 ORDER BY id LIMIT ?2)"},
 		{&out.Sessions, c.Sessions, "DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE expires_at < ?1 LIMIT ?2)"},
 		{&out.Seen, c.Seen, "DELETE FROM seen WHERE seq IN (SELECT seq FROM seen WHERE newest < ?1 LIMIT ?2)"},

@@ -99,3 +99,22 @@ func TestCompact(t *testing.T) {
 		t.Error("a database that is not there is no error")
 	}
 }
+
+// TestPruneAlertHistory: the history of alerts goes with the notices.
+func TestPruneAlertHistory(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	defer s.Close()
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	entry := func(after time.Duration) store.AlertEntry {
+		return store.AlertEntry{Alert: "x", At: at.Add(after), Data: []byte("{}")}
+	}
+	if err := s.CommitAlerts(t.Context(), store.AlertCommit{Entries: []store.AlertEntry{entry(0), entry(time.Hour), entry(2 * time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Prune(t.Context(), store.Cutoffs{Outbox: at.Add(90 * time.Minute)}); err != nil || n.Alerts != 2 {
+		t.Errorf("Prune = %+v, %v; want 2 entries", n, err)
+	}
+	if left, err := s.AlertHistory(t.Context(), "x", 0); err != nil || len(left) != 1 {
+		t.Errorf("%d entries left, %v; want 1", len(left), err)
+	}
+}

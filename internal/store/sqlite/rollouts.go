@@ -47,6 +47,11 @@ func (s *Store) commit(ctx context.Context, c store.Commit) error {
 				return err
 			}
 		}
+		for _, f := range c.Companions {
+			if err := commitFlag(ctx, tx, f, c.State.ID); err != nil {
+				return err
+			}
+		}
 		if c.Plan != nil {
 			if err := putSource(ctx, tx, c.Plan); err != nil {
 				return err
