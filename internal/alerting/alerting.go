@@ -93,8 +93,15 @@ type Options struct {
 	Logger   *slog.Logger              // nil = discard
 	Wake     func()                    // wakes the courier; nil = it looks by itself
 	Knows    func(address string) bool // whether notices to it can be delivered; nil = all
+	Changed  func()                    // something changed that pages show; nil = nobody looks
 	BaseURL  string                    // for links in notices; "" = none
 	Opened   Opened                    // nil = nobody opens incidents
+	// Heard is told how many alerts of other systems fire, and of which
+	// projects something was told; nil = nobody asks. The next look at the
+	// same alert tells it again.
+	Heard func(ctx context.Context, counts []alert.Count, told ...string) error
+	// Under lists the rollouts under way with this id or of this plan; nil = none.
+	Under func(name string) []Named
 }
 
 // Engine looks after all alert rules of a server. Its methods may be called at
@@ -109,6 +116,7 @@ type Engine struct {
 	rules  map[string]*watched
 	rows   map[string]store.AlertRow // of rules that no active plan has
 	pruned time.Time
+	counts []alert.Count // of alerts from outside, to be handed on
 }
 
 // watched is one rule that is being looked at.
@@ -140,6 +148,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{o: o, log: o.Logger, rules: map[string]*watched{}, rows: map[string]store.AlertRow{}}
 	e.arrivals.wake = make(chan struct{}, 1)
+	if o.Under == nil {
+		e.o.Under = func(string) []Named { return nil }
+	}
 	rows, err := o.Store.Alerts(ctx)
 	if err != nil {
 		return nil, err
@@ -150,8 +161,8 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 			continue
 		}
 		w, err := e.restored(row)
-		if err == nil {
-			err = o.Evidence.WatchAlert(ctx, w.rule)
+		if err == nil && w.rule.Outside == "" {
+			err = e.watch(ctx, w.rule)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read alert %s: %w", row.ID, err)
@@ -246,7 +257,7 @@ func (e *Engine) round(ctx context.Context, sources map[string]bool) time.Durati
 	wait := Tick
 	for _, id := range slices.Sorted(maps.Keys(e.rules)) {
 		w := e.rules[id]
-		if ctx.Err() != nil || sources != nil && !sources[e.source(w)] {
+		if ctx.Err() != nil || sources != nil && !e.concerns(w, sources) {
 			continue
 		}
 		w.by = "tick"
@@ -265,15 +276,55 @@ func (e *Engine) round(ctx context.Context, sources map[string]bool) time.Durati
 	}
 	e.mu.Unlock()
 	e.tell(ctx)
+	if err := e.count(ctx); err != nil && ctx.Err() == nil {
+		e.log.Error("look at alerts from outside", "err", err)
+	}
 	return wait
 }
 
-// source is what Arrived calls the data of a rule.
-func (e *Engine) source(w *watched) string {
+// concerns reports whether a rule reads one of the sources that Arrived named.
+func (e *Engine) concerns(w *watched, sources map[string]bool) bool {
 	if w.rollout != nil {
-		return w.rollout.Rollout
+		return sources[w.rollout.Rollout]
 	}
-	return e.o.Key(w.rule)
+	return slices.ContainsFunc(conditions(w.rule), func(r alert.Rule) bool { return sources[e.o.Key(r)] })
+}
+
+// conditions are the rules that count for a stand-alone rule: itself, and its
+// second condition.
+func conditions(r alert.Rule) []alert.Rule {
+	if second, ok := r.Second(); ok {
+		return []alert.Rule{r, second}
+	}
+	return []alert.Rule{r}
+}
+
+// watch begins to count for a stand-alone rule.
+func (e *Engine) watch(ctx context.Context, r alert.Rule) error {
+	for _, c := range conditions(r) {
+		if err := e.o.Evidence.WatchAlert(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget stops to.
+func (e *Engine) forget(r alert.Rule) {
+	for _, c := range conditions(r) {
+		e.o.Evidence.ForgetAlert(c.ID)
+	}
+}
+
+// readings are the values of a stand-alone rule.
+func (e *Engine) readings(r alert.Rule, to time.Time, noData bool) ([]alert.Reading, error) {
+	first, err := e.o.Evidence.AlertReadings(r, to)
+	second, ok := r.Second()
+	if err != nil || !ok {
+		return first, err
+	}
+	also, err := e.o.Evidence.AlertReadings(second, to)
+	return r.Joined(first, also, noData), err
 }
 
 // prune removes counts that no window and no back-test reaches any more.
@@ -283,11 +334,13 @@ func (e *Engine) prune(ctx context.Context, now time.Time) {
 	}
 	e.pruned = now
 	for _, w := range e.rules {
-		if w.rollout != nil {
+		if w.rollout != nil || w.rule.Outside != "" {
 			continue
 		}
-		if _, err := e.o.Store.DropCounts(ctx, e.o.Key(w.rule), now.Add(-e.o.Keep).Unix()/60); err != nil && ctx.Err() == nil {
-			e.log.Error("remove old counts", "alert", w.rule.ID, "err", err)
+		for _, r := range conditions(w.rule) {
+			if _, err := e.o.Store.DropCounts(ctx, e.o.Key(r), now.Add(-e.o.Keep).Unix()/60); err != nil && ctx.Err() == nil {
+				e.log.Error("remove old counts", "alert", w.rule.ID, "err", err)
+			}
 		}
 	}
 }

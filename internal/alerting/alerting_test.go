@@ -31,6 +31,8 @@ type rig struct {
 	rollouts []alerting.Rollout
 	arrived  map[string]bool
 	opened   *opened
+	under    func(name string) []alerting.Named
+	heard    func(ctx context.Context, counts []alert.Count, told ...string) error
 	n        int
 	stop     func()
 }
@@ -67,11 +69,35 @@ func (r *rig) start() {
 	r.stop = func() { cancel(); <-done }
 	var err error
 	r.alerts, err = alerting.New(r.t.Context(), alerting.Options{Store: r.store, Evidence: r.evidence, Clock: r.clock, Key: evidence.AlertKey,
-		Keep: evidence.KeptAlertCounts, Rollouts: func() []alerting.Rollout { return r.rollouts }, Opened: r.opened, BaseURL: "https://serin.example"})
+		Keep: evidence.KeptAlertCounts, Rollouts: func() []alerting.Rollout { return r.rollouts }, Opened: r.opened, Under: r.named, Heard: r.count, BaseURL: "https://serin.example"})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.evidence.OnArrival(func(id string) { r.arrived[id] = true }) // by the one committer, before Accept's caller goes on to read it
+}
+
+func (r *rig) named(name string) []alerting.Named {
+	if r.under == nil {
+		return nil
+	}
+	return r.under(name)
+}
+
+func (r *rig) count(ctx context.Context, counts []alert.Count, told ...string) error {
+	if r.heard == nil {
+		return r.evidence.AlertsHeard(ctx, counts, told...)
+	}
+	return r.heard(ctx, counts, told...)
+}
+
+// waiting are the notices in the outbox, oldest first.
+func (r *rig) waiting() []store.Outgoing {
+	r.t.Helper()
+	found, err := r.store.Due(r.t.Context(), r.clock.Now(), 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return found
 }
 
 func (r *rig) restart() {

@@ -38,6 +38,9 @@ func (e *Engine) Backtest(ctx context.Context, id string, span time.Duration, t 
 	if span < time.Minute || span > MaxBacktest {
 		return nil, fmt.Errorf("%w: a back-test of %s: between 1m and 30d", alert.ErrInvalid, span)
 	}
+	if _, err := e.reader(&tried); err != nil {
+		return nil, err
+	}
 	if err := tried.try(t); err != nil {
 		return nil, err
 	}
@@ -96,9 +99,12 @@ func (e *Engine) past(w *watched, at time.Time) (alert.Evidence, error) {
 // reader reads a rule's values at times in the past. Whether there was data
 // then is not stored, so that is not told.
 func (e *Engine) reader(w *watched) (func(at time.Time) (alert.Evidence, error), error) {
+	if w.rule.Outside != "" {
+		return nil, fmt.Errorf("%w %s: not available: it is told by %s, which alone knows what was then", alert.ErrInvalid, w.rule.ID, w.rule.Outside)
+	}
 	if w.rollout == nil {
 		return func(at time.Time) (alert.Evidence, error) {
-			list, err := e.o.Evidence.AlertReadings(w.rule, at)
+			list, err := e.readings(w.rule, at, false)
 			return alert.Evidence{Readings: list}, err
 		}, nil
 	}

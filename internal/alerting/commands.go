@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"serin/internal/alert"
@@ -46,7 +47,7 @@ func (e *Engine) Put(ctx context.Context, r alert.Rule, by store.AuditEntry) (Vi
 		}
 		by.Before, _ = json.Marshal(old.rule)
 	}
-	if err := e.o.Evidence.WatchAlert(ctx, r); err != nil {
+	if err := e.watch(ctx, r); err != nil {
 		return View{}, err
 	}
 	by.At, by.Verb, by.Target = now, "put alert", "alert "+r.ID
@@ -56,8 +57,8 @@ func (e *Engine) Put(ctx context.Context, r alert.Rule, by store.AuditEntry) (Vi
 		return View{}, ErrStore
 	}
 	e.rules[r.ID] = w
-	if old != nil && e.o.Key(old.rule) != e.o.Key(r) {
-		e.drop(ctx, old.rule)
+	if old != nil {
+		e.dropUnused(ctx, old.rule, r)
 	}
 	w.by = "change"
 	e.look(ctx, w, now)
@@ -67,10 +68,10 @@ func (e *Engine) Put(ctx context.Context, r alert.Rule, by store.AuditEntry) (Vi
 // unwatch goes back to counting what a rule counted before a change that failed.
 func (e *Engine) unwatch(ctx context.Context, r alert.Rule, old *watched) {
 	if old == nil {
-		e.o.Evidence.ForgetAlert(r.ID)
+		e.forget(r)
 		return
 	}
-	if err := e.o.Evidence.WatchAlert(ctx, old.rule); err != nil {
+	if err := e.watch(ctx, old.rule); err != nil {
 		e.log.Error("count for an alert again", "alert", r.ID, "err", err)
 	}
 }
@@ -78,7 +79,7 @@ func (e *Engine) unwatch(ctx context.Context, r alert.Rule, old *watched) {
 // alone is the number of stand-alone rules.
 func (e *Engine) alone() (n int) {
 	for _, w := range e.rules {
-		if w.rollout == nil {
+		if w.rollout == nil && w.rule.Outside == "" {
 			n++
 		}
 	}
@@ -87,6 +88,25 @@ func (e *Engine) alone() (n int) {
 
 // drop removes the counts of a rule that nobody asks any more.
 func (e *Engine) drop(ctx context.Context, r alert.Rule) {
+	for _, c := range conditions(r) {
+		e.dropOne(ctx, c)
+	}
+}
+
+// dropUnused removes the counts of old that now does not read.
+func (e *Engine) dropUnused(ctx context.Context, old, now alert.Rule) {
+	for _, c := range conditions(old) {
+		if slices.ContainsFunc(conditions(now), func(n alert.Rule) bool { return e.o.Key(n) == e.o.Key(c) }) {
+			continue
+		}
+		e.dropOne(ctx, c)
+		if !slices.ContainsFunc(conditions(now), func(n alert.Rule) bool { return n.ID == c.ID }) {
+			e.o.Evidence.ForgetAlert(c.ID)
+		}
+	}
+}
+
+func (e *Engine) dropOne(ctx context.Context, r alert.Rule) {
 	if _, err := e.o.Store.DropCounts(ctx, e.o.Key(r), math.MaxInt64); err != nil {
 		e.log.Error("remove the counts of an alert", "alert", r.ID, "err", err)
 	}
@@ -121,7 +141,10 @@ func (e *Engine) Delete(ctx context.Context, id string, by store.AuditEntry) err
 		return err
 	}
 	delete(e.rules, id)
-	e.o.Evidence.ForgetAlert(id)
+	if w.rule.Outside != "" {
+		return nil
+	}
+	e.forget(w.rule)
 	e.drop(ctx, w.rule)
 	return nil
 }

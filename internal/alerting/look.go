@@ -41,19 +41,23 @@ func (e *Engine) look(ctx context.Context, w *watched, now time.Time) {
 	}
 	before := w.state
 	next, changes := alert.Step(w.rule, w.state, ev, now)
-	e.commit(ctx, w, next, changes, now, e.blind(w.rule, before, &next, now))
+	if !e.commit(ctx, w, next, changes, now, e.blind(w.rule, before, &next, now)) || w.rule.Outside == "" {
+		return
+	}
+	e.counts = append(e.counts, alert.CountOf(w.rule, w.state, now))
 }
 
 // evidence reads what a rule asks for.
 func (e *Engine) evidence(w *watched, now time.Time) (out alert.Evidence, err error) {
+	if w.rule.Outside != "" {
+		return alert.Heard(w.state, now), nil
+	}
 	if w.rollout == nil {
-		if out.Readings, err = e.o.Evidence.AlertReadings(w.rule, now); err != nil {
-			return out, err
-		}
 		if since := e.o.Evidence.AlertSilence(w.rule.Project); !since.IsZero() {
 			out.NoData, out.Since = "nothing has arrived of this project since "+since.UTC().Format("2 Jan 15:04 UTC"), since
 		}
-		return out, nil
+		out.Readings, err = e.readings(w.rule, now, out.NoData != "")
+		return out, err
 	}
 	ev, err := e.o.Evidence.View(w.rollout.Rollout)
 	if err != nil {
@@ -80,7 +84,7 @@ func noData(m *plan.Metric, v judge.Verdict, d judge.Data) (why string, since ti
 	case judge.CauseNoData, judge.CauseBlind, judge.CauseNoSource, judge.CauseQuality:
 		return v.Why, d.Since
 	}
-	if m != nil && (m.Source == "prometheus" || m.Source == "probe" || m.Source == "push") {
+	if m != nil && (m.Source == "prometheus" || m.Source == "probe" || m.Source == "push" || m.Source == "alertmanager") {
 		return "", time.Time{}
 	}
 	switch {
@@ -143,6 +147,9 @@ func (e *Engine) commit(ctx context.Context, w *watched, next alert.State, chang
 func (e *Engine) known(w *watched, changes []alert.Change, notices bool) {
 	if notices && e.o.Wake != nil {
 		e.o.Wake()
+	}
+	if len(changes) > 0 && e.o.Changed != nil {
+		e.o.Changed()
 	}
 	for _, c := range changes {
 		e.log.Info("alert", "alert", w.rule.ID, "kind", c.Kind, "labels", c.Labels.String(), "severity", c.Severity)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,8 @@ func (e *Engine) delivery(ctx context.Context, s alert.State, told alert.Sent) a
 		return alert.Delivered
 	case o.Dead:
 		return alert.Dead
+	case o.Tries > 0:
+		return alert.Late
 	}
 	return alert.Waiting
 }
@@ -122,11 +125,14 @@ func (e *Engine) notice(r alert.Rule, d alert.Decision, ch alert.Channel, now ti
 		}
 		lines = append(lines, strings.TrimSpace("Resolved "+g.Labels.String()))
 	}
-	if d.Reason != alert.First && d.Reason != alert.AllResolved {
+	if d.Reason != alert.First && d.Reason != alert.AllResolved && d.Reason != alert.OverBefore {
 		lines = append(lines, "Told because: "+string(d.Reason)+".")
 	}
 	if firing {
 		lines = append(lines, "Acknowledge: serin alert ack "+r.ID)
+		if slices.ContainsFunc(d.Firing, func(g alert.Group) bool { return g.Acked.IsZero() }) {
+			n.Actions = []notify.Action{{Label: "Acknowledge", Verb: notify.VerbAcknowledge, Value: notify.Target{Alert: r.ID}.Encode()}}
+		}
 		if g := d.Firing[0]; g.Known {
 			n.Value = judge.Format(g.Value, r.Unit)
 		}
@@ -137,9 +143,9 @@ func (e *Engine) notice(r alert.Rule, d alert.Decision, ch alert.Channel, now ti
 
 // line is a group in one line.
 func line(g alert.Group) string {
-	text := g.Why
-	if text == "" {
-		text = g.Labels.String()
+	text := cmp.Or(g.Why, g.Labels.String(), "it fires")
+	if len(g.Labels) > 0 && g.Why != "" && !strings.Contains(g.Why, g.Labels.String()) {
+		text += " (" + notify.OneLine(g.Labels.String(), 300) + ")"
 	}
 	if !g.Acked.IsZero() {
 		text += " (acknowledged by " + g.AckedBy + ")"

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"serin/internal/alert"
@@ -84,6 +85,9 @@ func (e *Engine) view(w *watched) View {
 	s, now := w.state, e.o.Clock.Now()
 	v := View{Rule: w.rule, Phase: s.Phase(), Groups: []GroupView{}, Silences: append([]alert.Silence{}, s.Silences...), NoData: s.BlindWhy,
 		Why: w.why, Looked: s.At, Failed: w.failed, Refused: s.Refused, Skipped: w.skipped, Since: s.Blind}
+	if firing := s.Firing(); v.Outside != "" && len(firing) > 0 {
+		v.Severity = firing[0].Severity // its own is only where nobody says one
+	}
 	for _, g := range s.List() {
 		out := GroupView{Key: g.Labels.Key(), Labels: g.Labels, Phase: g.Phase, Since: g.Since, Severity: g.Severity, Incident: g.Incident,
 			Why: g.Why, Acked: g.Acked, AckedBy: g.AckedBy, Flapping: g.Flapping}
@@ -207,6 +211,10 @@ func lines(w Why, ev alert.Evidence) (out []string) {
 		verb = "held"
 	}
 	switch {
+	case holding && v.Outside != "":
+		out = append(out, fmt.Sprintf("%s says that it fires.", strings.ToUpper(v.Outside[:1])+v.Outside[1:]))
+	case v.Outside != "":
+		out = append(out, fmt.Sprintf("%s does not say that it fires.", strings.ToUpper(v.Outside[:1])+v.Outside[1:]))
 	case holding:
 		out = append(out, fmt.Sprintf("The condition %s %s.", v.Text, verb))
 	case len(w.Readings) == 0:
@@ -218,7 +226,10 @@ func lines(w Why, ev alert.Evidence) (out []string) {
 		}
 	}
 	for _, r := range w.Readings[:min(len(w.Readings), linesShown)] {
-		if r.Why != "" {
+		switch {
+		case r.Why != "" && v.Outside != "":
+			out = append(out, strings.TrimPrefix(r.Labels.String()+": ", ": ")+r.Why+".")
+		case r.Why != "":
 			out = append(out, r.Why+".")
 		}
 	}

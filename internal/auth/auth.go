@@ -71,6 +71,7 @@ const (
 	KindIngest      = "ingest"
 	KindFlags       = "flags"        // publishable: flags that are meant for clients
 	KindFlagsServer = "flags-server" // secret: all flags, and synchronisation
+	KindHook        = "hook"         // secret: tells of another system's alerts
 	KindSignIn      = "sign-in"      // one-time link; deleted by its use
 )
 
@@ -78,6 +79,7 @@ const (
 type Store interface {
 	store.Access
 	store.People
+	store.Slack
 	store.Audit
 }
 
@@ -157,8 +159,11 @@ func (p Principal) Can(scope Scope) bool {
 
 // via is the audit's word for the way p came.
 func (p Principal) via() string {
-	if p.Kind == kindSession {
+	switch p.Kind {
+	case kindSession:
 		return "web"
+	case kindSlack:
+		return "slack"
 	}
 	return "api"
 }

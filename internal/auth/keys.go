@@ -97,7 +97,7 @@ func (a *Auth) loadKeys(ctx context.Context) (*keyring, error) {
 			continue
 		}
 		switch t.Kind {
-		case KindIngest, KindFlags, KindFlagsServer:
+		case KindIngest, KindFlags, KindFlagsServer, KindHook:
 			ring.keys[sum] = t
 		}
 	}

@@ -39,7 +39,7 @@ func (p Principal) Home() string {
 // of no other. Sign-in links are the server's, as people are.
 func (p Principal) holds(t store.Token) bool {
 	switch t.Kind {
-	case KindSignIn:
+	case KindSignIn, KindSlackCode:
 		return p.WholeServer()
 	case KindOperator:
 		return p.WholeServer() || len(t.Projects) > 0 && !slices.ContainsFunc(t.Projects, func(id string) bool { return !p.InProject(id) })
@@ -68,6 +68,8 @@ func both(a, b []string) (out []string, ok bool) {
 // token none but them. Errors are ErrInvalid, ErrForbidden or the store's.
 func (a *Auth) narrow(ctx context.Context, by Principal, n *NewToken) error {
 	switch n.Kind {
+	case KindSlackCode:
+		return fmt.Errorf("%w: a code for Slack is made under Your account, or by serin user slack-code", ErrInvalid)
 	case KindSignIn:
 		if !by.WholeServer() {
 			return fmt.Errorf("%w: sign-in links are for an admin of the whole server", ErrForbidden)

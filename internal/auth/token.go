@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -14,7 +15,7 @@ import (
 type NewToken struct {
 	ID          string // "" = a random one; an existing one is replaced
 	Name        string
-	Kind        string   // KindOperator, KindIngest, KindFlags, KindFlagsServer or KindSignIn
+	Kind        string   // KindOperator, KindIngest, KindFlags, KindFlagsServer, KindHook or KindSignIn
 	Project     string   // of a key; "" = Principal.Home of who makes it
 	Projects    []string // of an operator token; empty = all of who makes it
 	Scopes      []string
@@ -25,11 +26,15 @@ type NewToken struct {
 	Origins     []string
 	// Secret makes an ingest key one that no page carries.
 	Secret bool
+	// Notify are the addresses of who is told of a hook's alerts.
+	Notify []string
+	// ClientSecret of a hook is what Sentry signs its calls with; "" = none.
+	ClientSecret string
 }
 
 // prefixes let people and secret scanners tell what a secret is.
 var prefixes = map[string]string{
-	KindOperator: "serin_op_", KindFlagsServer: "serin_fs_", KindSignIn: "serin_in_",
+	KindOperator: "serin_op_", KindFlagsServer: "serin_fs_", KindHook: "serin_hk_", KindSignIn: "serin_in_",
 }
 
 const (
@@ -65,6 +70,8 @@ func (a *Auth) create(ctx context.Context, by Principal, n NewToken) (secret str
 		t.ExpiresAt = now.Add(n.TTL)
 	}
 	switch {
+	case n.Kind == KindSlackCode:
+		secret = rand.Text()[:slackCodeSigns]
 	case n.Kind == KindFlags, n.Kind == KindIngest:
 		secret = randomHex(keyBytes)
 		if !n.Secret {
@@ -72,6 +79,12 @@ func (a *Auth) create(ctx context.Context, by Principal, n NewToken) (secret str
 		}
 	default:
 		secret = prefixes[n.Kind] + randomHex(secretBytes)
+	}
+	t.Notify = n.Notify
+	if n.Kind == KindHook && n.ClientSecret != "" {
+		if err := a.store.PutSetting(ctx, clientSecretOf(t.ID), n.ClientSecret); err != nil {
+			return "", t, fmt.Errorf("keep the client secret: %w", err)
+		}
 	}
 	t.Hash = hashOf(secret)
 	after, err := json.Marshal(t)
@@ -97,8 +110,16 @@ func (n NewToken) validate() error {
 			return fmt.Errorf("%w: an ingest key needs a project", ErrInvalid)
 		}
 	case KindFlags, KindFlagsServer:
+	case KindSlackCode:
+		if n.Person == "" || n.TTL <= 0 {
+			return fmt.Errorf("%w: a code for Slack is made under Your account, or by serin user slack-code", ErrInvalid)
+		}
+	case KindHook:
+		if err := n.checkHook(); err != nil {
+			return err
+		}
 	default:
-		return fmt.Errorf("%w: kind %q must be operator, ingest, flags or flags-server", ErrInvalid, n.Kind)
+		return fmt.Errorf("%w: kind %q must be operator, ingest, flags, flags-server or hook", ErrInvalid, n.Kind)
 	}
 	if n.Name == "" {
 		return fmt.Errorf("%w: it needs a name that says what it is for", ErrInvalid)
@@ -131,6 +152,11 @@ func (a *Auth) RevokeToken(ctx context.Context, by Principal, id, reason string)
 		return fmt.Errorf("revoke token: %w", err)
 	}
 	a.forgetKeys()
+	if secret, err := a.store.Setting(ctx, clientSecretOf(id)); err == nil && secret != "" {
+		if err := a.store.PutSetting(ctx, clientSecretOf(id), ""); err != nil {
+			return fmt.Errorf("forget the client secret of the key that was revoked: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -32,5 +32,5 @@ func (c Config) checkChannels() error {
 	} else if e.From != "" || e.Username != "" {
 		errs = append(errs, errors.New("email: host is missing"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.checkAlertmanagers(), c.checkSlack())...)
 }

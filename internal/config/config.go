@@ -53,12 +53,16 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// Slack is the bot that posts to a plan's channels such as "slack:#ops".
 	Slack Slack `yaml:"slack"`
+	// SlackHooks are Slack's incoming webhooks by the name that a plan's channel uses: "slackhook:team". They know no threads, updates and buttons.
+	SlackHooks map[string]SlackHook `yaml:"slackhook"`
 	// PagerDuty are services by the name that a plan's channel uses: "pagerduty:on-call".
 	PagerDuty map[string]PagerDuty `yaml:"pagerduty"`
 	// Jira writes tickets for channels such as "jira:OPS/P1".
 	Jira Jira `yaml:"jira"`
 	// Email sends mail to channels such as "email:ann@example.com".
 	Email Email `yaml:"email"`
+	// Alertmanagers are handed alerts, by the name that a plan's channel uses: "alertmanager:main".
+	Alertmanagers map[string]Alertmanager `yaml:"alertmanager"`
 	// Webhooks are receivers by the name that a plan's channel uses: "webhook:deploys".
 	Webhooks map[string]Webhook `yaml:"webhooks"`
 	// DeployHooks are commands that deploy a build variable when its flags change, by the variable's name as in a plan's flag.env.
@@ -175,6 +179,22 @@ type Slack struct {
 	Channels map[string]string `yaml:"channels"`
 	// APIURL is Slack's API; "" = https://slack.com/api. For a proxy.
 	APIURL string `yaml:"api_url"`
+	// AppToken, xapp-..., takes buttons and /serin by Socket Mode, which needs no way in from the internet; "" = not by it.
+	AppToken string `yaml:"app_token" secret:"true"`
+	// SigningSecret checks buttons and /serin that Slack posts to public_url/hooks/slack; "" = none are taken there.
+	SigningSecret string `yaml:"signing_secret" secret:"true"`
+	// CallLink is where people talk during a severe incident, such as https://meet.example.com/{room}, with {room} for its channel's name; "" = nowhere.
+	CallLink string `yaml:"call_link"`
+	// PrivateRooms makes the channels of severe incidents private.
+	PrivateRooms bool `yaml:"private_rooms"`
+}
+
+// SlackHook is one incoming webhook of Slack, which is bound to one channel.
+type SlackHook struct {
+	// URL is the webhook's address, which is its secret: https://hooks.slack.com/services/...; required.
+	URL string `yaml:"url" secret:"true"`
+	// AllowPrivate lets the address be private or loopback; off, it is refused.
+	AllowPrivate bool `yaml:"allow_private"`
 }
 
 // PagerDuty is one service of PagerDuty, for "pagerduty:name" in a plan.
@@ -185,6 +205,21 @@ type PagerDuty struct {
 	EU bool `yaml:"eu"`
 	// URL is the API's address in place of PagerDuty's own, for a proxy; "" = by eu.
 	URL string `yaml:"url"`
+}
+
+// Alertmanager is one Prometheus Alertmanager, for "alertmanager:name" in a
+// plan: alerts are handed to it by its API v2, and it routes them.
+type Alertmanager struct {
+	// URL is where it is, without /api/v2; required.
+	URL string `yaml:"url"`
+	// Token is a bearer token; "" = none.
+	Token string `yaml:"token" secret:"true"`
+	// Username is of basic authentication; "" = none.
+	Username string `yaml:"username"`
+	// Password is of basic authentication.
+	Password string `yaml:"password" secret:"true"`
+	// AllowPrivate says that it lies in the own network, as most do.
+	AllowPrivate bool `yaml:"allow_private"`
 }
 
 // Jira is a site of Jira Cloud, for "jira:PROJECT/P1" in a plan.

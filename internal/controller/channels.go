@@ -29,6 +29,9 @@ type ChannelState struct {
 	Connected bool     `json:"connected"`        // there is a notifier for it
 	Why       string   `json:"why,omitempty"`    // what is missing where it is not
 	Notice    string   `json:"notice,omitempty"` // how the newest notice went: delivered, failing, dead or waiting; "" = none was sent
+	// Health is how deliveries to it go; nil = no notice was written for it, or
+	// who asks may not see the whole server.
+	Health *ChannelHealth `json:"health,omitempty"`
 }
 
 // The outcomes of a ChannelTest.
@@ -151,7 +154,7 @@ func (c *Controller) TestChannel(ctx context.Context, address string, by store.A
 	}
 	now := c.o.Clock.Now()
 	began := time.Now()
-	err := c.courier.send(ctx, c.testNotice(address, by.Who, now))
+	err := c.courier.send(ctx, alone([]store.Outgoing{{Notice: c.testNotice(address, by.Who, now)}}))
 	out.Took = time.Since(began)
 	out.Outcome, out.Detail = TestDelivered, "the service accepted the message: look whether it is there"
 	if err != nil {
@@ -184,12 +187,18 @@ func notConnected(address string) string {
 	switch scheme {
 	case "slack":
 		return "not available: the configuration has no slack.token"
+	case "slackhook":
+		return fmt.Sprintf("not available: the configuration has no slackhook.%s", name)
 	case "webhook":
 		return fmt.Sprintf("not available: the configuration has no webhooks.%s", name)
 	case "pagerduty":
-		return fmt.Sprintf("not available: the configuration has no pagerduty.%s", name)
+		return fmt.Sprintf("not available: the configuration has no pagerduty.%s, and there is no rota of that name", name)
+	case "alertmanager":
+		return fmt.Sprintf("not available: the configuration has no alertmanager.%s", name)
 	case "jira":
 		return "not available: the configuration has no jira.url"
+	case "oncall":
+		return fmt.Sprintf("not available: there is no rota %s: make it with serin oncall set", name)
 	case "email":
 		return "not available: the configuration has no email.host"
 	}

@@ -28,7 +28,7 @@ func TestChannels(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []controller.ChannelState{
-			{Address: "pagerduty:on-call", Plans: []string{"other-1"}, Why: "not available: the configuration has no pagerduty.on-call"},
+			{Address: "pagerduty:on-call", Plans: []string{"other-1"}, Why: "not available: the configuration has no pagerduty.on-call, and there is no rota of that name"},
 			{Address: "slack:#team", Plans: []string{"rig-1", "other-1"}, Connected: true},
 			{Address: "webhook:deploys", Plans: []string{}, Connected: true},
 		}

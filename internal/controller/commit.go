@@ -20,7 +20,7 @@ func (w *worker) commit(ctx context.Context, before, next rollout.State, events 
 	began := time.Now()
 	p := w.planAfter(next, in.Command)
 	lowers := next.Exposure < before.Exposure
-	c := store.Commit{State: next, Expect: before.Pos, Events: events, Notices: w.withDeploys(w.notices(before, events), w.switched(p, next), events), Audit: w.audit(events), Lowers: lowers, Input: w.keep(in)}
+	c := store.Commit{State: next, Expect: before.Pos, Events: events, Notices: w.withDeploys(withButtons(w.notices(before, events), p, next), w.switched(p, next), events), Audit: w.audit(events), Lowers: lowers, Input: w.keep(in)}
 	if p != w.plan {
 		c.Plan = p.Source
 	}
@@ -30,6 +30,7 @@ func (w *worker) commit(ctx context.Context, before, next rollout.State, events 
 	if w.unread != nil && c.Flag != nil {
 		c.Flag = w.c.flags.switchedOff(*c.Flag)
 	}
+	c.Companions = w.c.flags.companions(p, before, next)
 	w.c.o.Fault("before commit")
 	if err := w.c.o.Store.Commit(ctx, c); err != nil {
 		if errors.Is(err, store.ErrConflict) {
@@ -41,7 +42,7 @@ func (w *worker) commit(ctx context.Context, before, next rollout.State, events 
 	if !lowers {
 		w.entered(before, next, p, events) // the evidence knows the new split before anybody is served it
 	}
-	if c.Flag != nil {
+	if c.Flag != nil || len(c.Companions) > 0 {
 		if err := w.c.flags.reload(ctx); err != nil {
 			unserved = fmt.Errorf("%s is committed but not served yet, serin tries again: %w", events[0].Type, err)
 		}

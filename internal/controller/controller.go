@@ -125,6 +125,9 @@ type Options struct {
 	// prometheus, for a project; a plan whose guard needs another does not start.
 	// nil = none.
 	Sources func(project string) map[string]bool
+	// PlansChanged, when set, is called after a plan was stored or a rollout
+	// created or revised. It must not block.
+	PlansChanged func()
 	// Judges are the versions of the judge; nil = judge.Shipped.
 	Judges judge.Releases
 	// Fault, when set, is called at the named points of a commit; crash tests
@@ -164,8 +167,14 @@ func New(ctx context.Context, o Options) (*Controller, error) {
 	if o.Fault == nil {
 		o.Fault = func(string) {}
 	}
+	if o.PlansChanged == nil {
+		o.PlansChanged = func() {}
+	}
 	c := &Controller{o: o, log: o.Logger, workers: map[string]*worker{}, running: make(chan struct{}), metrics: newMetrics(o.Registry)}
 	c.courier = newCourier(o, c.metrics)
+	if o.Registry != nil {
+		o.Registry.MustRegister(channelGauges{c.courier})
+	}
 	var err error
 	if c.codec, err = newCodec(); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,9 @@ const (
 	longestRetry = 5 * time.Minute
 	giveUpAfter  = 24 * time.Hour
 	deliverLimit = 15 * time.Second
-	courierBatch = 1000
+	// shortestWait bounds how often the courier looks whether a channel may be used again.
+	shortestWait = 10 * time.Millisecond
+	courierBatch = 1000 // of one channel
 	// horizon is how far ahead the outbox is read: a notice that waits for its
 	// next try keeps the later ones of its channel waiting.
 	horizon = 100 * 365 * 24 * time.Hour
@@ -33,7 +36,9 @@ const dashboardAddress = "dashboard"
 
 // Courier delivers the outbox: at least once to the service, with the
 // notice's id as its deduplication key, in order within a channel. A slow
-// channel does not delay another.
+// channel does not delay another, and none is called more often than its
+// service allows (allowances). What waits is told by as few messages as say
+// all that is still true (compose).
 type Courier struct {
 	store   store.Outbox
 	clock   clock.Clock
@@ -44,6 +49,9 @@ type Courier struct {
 	settled chan string // channels whose round is over
 	turns   turns       // one delivery at a time to a channel: rounds and tests
 	tests   testLimit
+	pace    pace
+	health  channelLog
+	link    string // to all alerts; "" = none
 
 	mu        sync.Mutex // guards notifiers and runners
 	notifiers map[string]notify.Notifier
@@ -51,7 +59,11 @@ type Courier struct {
 }
 
 func newCourier(o Options, m *metrics) *Courier {
-	return &Courier{store: o.Store, clock: o.Clock, log: o.Logger, metrics: m, fault: o.Fault,
+	link := ""
+	if o.BaseURL != "" {
+		link = strings.TrimSuffix(o.BaseURL, "/") + "/alerts"
+	}
+	return &Courier{store: o.Store, clock: o.Clock, log: o.Logger, metrics: m, fault: o.Fault, link: link,
 		wakeup: make(chan struct{}, 1), settled: make(chan string), notifiers: map[string]notify.Notifier{},
 		runners: map[string]notify.Runner{}}
 }
@@ -114,6 +126,7 @@ func (c *Courier) Run(ctx context.Context) error {
 	busy := map[string]bool{} // channel address -> a round is under way
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var reading readings
 	for {
 		select {
 		case <-ctx.Done():
@@ -123,13 +136,23 @@ func (c *Courier) Run(ctx context.Context) error {
 		case address := <-c.settled:
 			delete(busy, address)
 		}
+		if wait := reading.wait(); wait > 0 {
+			timer.Reset(wait)
+			continue
+		}
 		now := c.clock.Now()
 		waiting, err := c.store.Due(ctx, now.Add(horizon), courierBatch)
+		reading.done()
 		if err != nil && ctx.Err() == nil {
 			c.log.Error("read outbox", "err", err)
 		}
+		next := firstRetry
 		for address, round := range byAddress(waiting) {
-			if busy[address] || head(address, round).Next.After(now) {
+			if busy[address] {
+				continue
+			}
+			if wait := c.waits(address, round, now); wait > 0 {
+				next = min(next, max(c.unscale(wait), shortestWait))
 				continue
 			}
 			busy[address] = true
@@ -141,8 +164,17 @@ func (c *Courier) Run(ctx context.Context) error {
 				}
 			})
 		}
-		timer.Reset(firstRetry)
+		timer.Reset(next)
 	}
+}
+
+// waits is how long a channel's next message has to wait at now.
+func (c *Courier) waits(address string, round []store.Outgoing, now time.Time) time.Duration {
+	wait := max(0, head(address, round).Next.Sub(now))
+	if hooked(address) {
+		return wait
+	}
+	return max(wait, c.pace.wait(address, c.clock.Mono(), c.scale))
 }
 
 // byAddress takes notices apart by channel and keeps their order.
@@ -162,68 +194,133 @@ func (c *Courier) round(ctx context.Context, notices []store.Outgoing) {
 		c.carryOut(ctx, notices)
 		return
 	}
-	for _, o := range notices {
-		if ctx.Err() != nil || !c.deliver(ctx, o) {
+	address := notices[0].Address
+	for len(notices) > 0 && ctx.Err() == nil && c.pace.take(address, c.clock.Mono(), c.scale) == 0 {
+		m := compose(c.notifier(address), notices, c.link, c.clock.Now())
+		if !c.deliver(ctx, m) {
 			return
 		}
+		if m.summary || m.digest != nil {
+			c.pace.rest(address, c.clock.Mono(), summaryPause, c.scale)
+		}
+		notices = untold(notices, m.notices)
 	}
 }
 
-// deliver tries one notice; false means that it has to be tried again.
-func (c *Courier) deliver(ctx context.Context, o store.Outgoing) bool {
-	err := c.send(ctx, o.Notice)
-	now := c.clock.Now()
-	if err == nil {
-		c.fault("after send")
-		c.metrics.notices.WithLabelValues("delivered").Inc()
-		if err := c.store.Delivered(ctx, o.ID, now); err != nil {
-			c.log.Error("mark notice delivered", "notice", o.ID, "err", err)
-			return false
+// untold is list without the notices of told.
+func untold(list, told []store.Outgoing) []store.Outgoing {
+	gone := make(map[string]bool, len(told))
+	for _, o := range told {
+		gone[o.ID] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(o store.Outgoing) bool { return gone[o.ID] })
+}
+
+// deliver tries one message; false means that it has to be tried again. What
+// a service refuses for good as one message of several notices is tried once
+// more as the oldest of them alone: what was wrong may be another one.
+func (c *Courier) deliver(ctx context.Context, m message) bool {
+	err := c.send(ctx, m)
+	if _, temporary := retried(err); err != nil && !temporary && ctx.Err() == nil && len(m.notices) > 1 {
+		c.log.Warn("deliver several notices as one message", "address", m.notices[0].Address, "notices", len(m.notices), "err", err)
+		m = alone(m.notices)
+		if err = c.send(ctx, m); err == nil {
+			c.told(ctx, m)
+			return false // the rest is put together anew
 		}
-		return true
+	}
+	if err == nil {
+		return c.told(ctx, m)
 	}
 	if ctx.Err() != nil {
 		return false // the server stops: nobody knows what became of it, so the next one tries again
 	}
-	after, temporary := notify.Temporary(err)
-	temporary = temporary || errors.Is(err, context.DeadlineExceeded)
+	return c.failed(ctx, m, err)
+}
+
+// told marks what a message told of.
+func (c *Courier) told(ctx context.Context, m message) bool {
+	c.fault("after send")
+	now := c.clock.Now()
+	c.metrics.notices.WithLabelValues("delivered").Inc()
+	c.metrics.notices.WithLabelValues("told with another").Add(float64(len(m.notices) - 1))
+	c.health.delivered(m.notices[0].Address, now)
+	if err := c.store.Delivered(ctx, m.id(), now, m.with()...); err != nil {
+		c.log.Error("mark notice delivered", "notice", m.id(), "err", err)
+		return false
+	}
+	return true
+}
+
+// retried reports whether an error of a delivery may go away, and how long the
+// service asked to wait.
+func retried(err error) (after time.Duration, ok bool) {
+	after, ok = notify.Temporary(err)
+	return after, ok || errors.Is(err, context.DeadlineExceeded)
+}
+
+// failed plans the next try of a message, by its oldest notice, or gives its
+// notices up; false means that it is tried again.
+func (c *Courier) failed(ctx context.Context, m message, err error) bool {
+	now, oldest := c.clock.Now(), m.notices[0]
+	began := oldest.At
+	if oldest.Retried.After(began) {
+		began = oldest.Retried
+	}
 	var next time.Time
-	if temporary && now.Sub(o.At) < c.scale(giveUpAfter) {
-		next = now.Add(c.scale(max(after, backoff(o.Tries))))
+	if after, temporary := retried(err); temporary && now.Sub(began) < c.scale(giveUpAfter) {
+		next = now.Add(c.scale(max(after, backoff(oldest.Tries))))
 	}
-	outcome := "retried"
+	outcome, tried := "retried", m.notices[:1]
 	if next.IsZero() {
-		outcome = "dead"
+		outcome, tried = "dead", m.notices
 	}
-	c.metrics.notices.WithLabelValues(outcome).Inc()
-	c.log.Warn("deliver notice", "notice", o.ID, "outcome", outcome, "err", err)
-	if err := c.store.Failed(ctx, o.ID, err.Error(), next); err != nil {
-		c.log.Error("note failed notice", "notice", o.ID, "err", err)
+	c.health.failed(oldest.Address, now, err.Error())
+	for _, o := range tried {
+		c.metrics.notices.WithLabelValues(outcome).Inc()
+		c.log.Warn("deliver notice", "notice", o.ID, "outcome", outcome, "err", err)
+		if err := c.store.Failed(ctx, o.ID, err.Error(), next); err != nil {
+			c.log.Error("note failed notice", "notice", o.ID, "err", err)
+		}
 	}
 	return next.IsZero()
 }
 
-func (c *Courier) send(ctx context.Context, n notify.Notice) error {
-	if n.Address == dashboardAddress {
+// send hands a message to the notifier of its address.
+func (c *Courier) send(ctx context.Context, m message) error {
+	address := m.notices[0].Address
+	if address == dashboardAddress {
 		return nil
 	}
-	to := c.notifier(n.Address)
+	to := c.notifier(address)
 	if to == nil {
-		return fmt.Errorf("channel %s: the server has no notifier for %q: configure it and send the notice again", n.Channel, n.Address)
+		return fmt.Errorf("channel %s: the server has no notifier for %q: configure it and send the notice again", m.notices[0].Channel, address)
 	}
 	ctx, cancel := context.WithTimeout(ctx, deliverLimit)
 	defer cancel()
-	done, ok := c.turns.take(ctx, n.Address)
+	done, ok := c.turns.take(ctx, address)
 	if !ok {
 		return ctx.Err()
 	}
 	defer done()
-	return to.Deliver(ctx, n)
+	if m.digest != nil {
+		d, ok := to.(notify.Digester)
+		if !ok { // another configuration since
+			return &notify.RetryError{Err: errors.New("the channel was configured anew")}
+		}
+		return d.Digest(ctx, m.digest)
+	}
+	return to.Deliver(ctx, m.notice)
 }
 
 // scale turns real time into server time.
 func (c *Courier) scale(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * c.clock.Rate())
+}
+
+// unscale turns server time into real time.
+func (c *Courier) unscale(d time.Duration) time.Duration {
+	return time.Duration(float64(d) / c.clock.Rate())
 }
 
 // backoff doubles from firstRetry to longestRetry with up to a fifth of jitter.

@@ -14,8 +14,9 @@ func (c *Courier) Next(ctx context.Context) (at time.Time, any bool, err error) 
 	if err != nil {
 		return at, false, err
 	}
+	now := c.clock.Now()
 	for address, round := range byAddress(waiting) {
-		if next := head(address, round).Next; !any || next.Before(at) {
+		if next := now.Add(c.waits(address, round, now)); !any || next.Before(at) {
 			at, any = next, true
 		}
 	}

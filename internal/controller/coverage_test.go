@@ -43,11 +43,11 @@ func (c *coverage) add(x *run) {
 
 // notProduced are the events that no part of the service brings about yet.
 var notProduced = map[rollout.Type]string{
-	rollout.IncidentOpened:   "the service has no incidents yet",
-	rollout.IncidentDecided:  "the service has no incidents yet",
-	rollout.IncidentResolved: "the service has no incidents yet",
-	rollout.IncidentClosed:   "the service has no incidents yet",
-	rollout.FlagSet:          "companion flags are switched by incidents, which the service has not yet",
+	rollout.IncidentOpened:   "incidents are tried in package response",
+	rollout.IncidentDecided:  "incidents are tried in package response",
+	rollout.IncidentResolved: "incidents are tried in package response",
+	rollout.IncidentClosed:   "incidents are tried in package response",
+	rollout.FlagSet:          "TestCompanionFlag, and package response",
 	rollout.Noticed:          "what became of a notice is kept in the outbox",
 	rollout.NoticeFailed:     "what became of a notice is kept in the outbox",
 }

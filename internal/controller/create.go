@@ -53,6 +53,7 @@ func (c *Controller) Create(ctx context.Context, project string, source []byte, 
 	if c.run != nil {
 		c.start(w)
 	}
+	c.o.PlansChanged()
 	return res, err
 }
 
@@ -126,7 +127,9 @@ func (c *Controller) Revise(ctx context.Context, id string, source []byte, cmd r
 		return Result{}, errors.Join(&rollout.Refusal{Kind: rollout.Barred, Why: id + " cannot take the plan: what is past or fixed must stay as it was"}, found)
 	}
 	cmd.Verb, cmd.PlanHash = rollout.Revise, p.Hash
-	return w.ask(ctx, request{cmd: &cmd, plan: p})
+	res, err := w.ask(ctx, request{cmd: &cmd, plan: p})
+	c.o.PlansChanged()
+	return res, err
 }
 
 // splitID cuts "<plan>-<n>".

@@ -55,7 +55,7 @@ func receivers(p *plan.Plan, e rollout.Event) []plan.Channel {
 	for _, ch := range p.Channels {
 		scheme, _, _ := strings.Cut(ch.Address, ":")
 		switch {
-		case scheme == "pagerduty":
+		case scheme == "pagerduty" || scheme == "oncall":
 			page = append(page, ch)
 		case scheme == "jira":
 		case alerted[ch.Name]:

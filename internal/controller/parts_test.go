@@ -313,7 +313,7 @@ func TestCourierSlowChannelDelaysNoOther(t *testing.T) {
 		r.lead(rollout.Start)
 		r.lead(rollout.Pause)
 		r.lead(rollout.Resume)
-		time.Sleep(2 * time.Second)
+		time.Sleep(3 * time.Second) // one message a second
 		r.notices(`
 			started
 			paused

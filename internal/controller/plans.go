@@ -134,6 +134,7 @@ func (c *Controller) PutPlan(ctx context.Context, project string, source []byte,
 	if i := slices.IndexFunc(before, func(v store.PlanVersion) bool { return v.Hash == p.Hash }); i >= 0 {
 		out.PlanVersion, out.New = before[i], false
 	}
+	c.o.PlansChanged()
 	return out, nil
 }
 

@@ -20,6 +20,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the journals of testdata/scenarios; read the difference")
 
+// longScripts are those that go through weeks of a busy site. The others run
+// the same code under the race detector.
+var longScripts = []string{"workbench-a", "minimal", "s02c-harm-below-the-limit", "calendar"}
+
 // TestScripts runs testdata/scenarios/*.txtar: each is one rollout from its
 // plan to its end, through the real controller, store and evidence engine, in
 // a bubble of virtual time. testdata/scenarios/README.md describes the language.
@@ -33,8 +37,12 @@ func TestScripts(t *testing.T) {
 	seen := newCoverage()
 	t.Run("scripts", func(t *testing.T) {
 		for _, file := range files {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+			t.Run(name, func(t *testing.T) {
 				t.Parallel()
+				if raced && slices.Contains(longScripts, name) {
+					t.Skip("the race detector takes most of a minute for this one: make scenarios runs it without")
+				}
 				archive, err := txtar.ParseFile(file)
 				if err != nil {
 					t.Fatal(err)

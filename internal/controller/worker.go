@@ -179,6 +179,9 @@ func (w *worker) step(ctx context.Context, cmd *rollout.Command, record ...rollo
 	if cmd != nil && cmd.Verb == rollout.Reduce && cmd.Percent < 0 {
 		cmd.Percent = w.plan.Actions.ReduceTraffic
 	}
+	if cmd != nil && len(cmd.Set) > 0 {
+		w.c.flags.settable(cmd)
+	}
 	in.Command = cmd
 	before := w.state
 	next, events, refusal := rollout.Step(w.plan, w.state, in)

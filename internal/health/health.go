@@ -59,10 +59,12 @@ const (
 	CertExpiring = "certificate_expiring" // in less than a week
 	ACME         = "acme_failing"         // the authority gives no certificate
 	Outbox       = "outbox_stuck"         // notices wait to be delivered
+	DeadLetters  = "notices_dead"         // notices were given up
+	Slack        = "slack_disconnected"   // buttons and /serin do not arrive
 )
 
 // Names are all of them, in the order in which they are told.
-var Names = []string{Starting, Stopping, Store, DiskFull, ReadOnly, Damaged, ReserveUsed, DiskLow, StoreBudget, Plan, Queue, ClockBack, CertExpired, CertExpiring, ACME, Outbox}
+var Names = []string{Starting, Stopping, Store, DiskFull, ReadOnly, Damaged, ReserveUsed, DiskLow, StoreBudget, Plan, Queue, ClockBack, CertExpired, CertExpiring, ACME, Outbox, DeadLetters, Slack}
 
 // A Check finds reasons; nil is that all is well. It must end with ctx.
 type Check func(ctx context.Context) []Reason

@@ -30,6 +30,22 @@ type Notice struct {
 	Thread string `json:"thread,omitempty"`
 	// Severity is p1 (gravest) to p4; "" = not graded.
 	Severity string `json:"severity,omitempty"`
+
+	// Severe asks for a channel of its own where the service has such (Slack):
+	// the thread's notices then go there too. It has no effect without Thread,
+	// and once a channel was made for the thread it stays.
+	Severe bool `json:"severe,omitempty"`
+	// Room is what that channel is called, such as "inc-42-admin-workbench";
+	// "" = made of Thread. Topic is its topic: severity, rollout, when a
+	// decision is due; the adapter cuts it.
+	Room  string `json:"room,omitempty"`
+	Topic string `json:"topic,omitempty"`
+	// Invite are who is asked into it: names or handles of people, with or
+	// without the "@".
+	Invite []string `json:"invite,omitempty"`
+	// Actions are what a reader may do about it by a button, where the service
+	// has such; the first is the most likely.
+	Actions []Action `json:"actions,omitempty"`
 }
 
 // A Notifier delivers notices to one service. Deliver is called by one

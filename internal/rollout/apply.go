@@ -34,6 +34,9 @@ func Apply(s State, e Event) State {
 	default:
 		applyObserved(&s, e)
 	}
+	if s.Exposure == 0 && len(s.Companions) > 0 {
+		s.Companions = nil // nobody is exposed
+	}
 	allocate(&s, e, was)
 	s.keepTime(e, s.Exposure < was)
 	s.keepBuild(e, was)
@@ -200,6 +203,12 @@ func applyObserved(s *State, e Event) {
 		s.RevertAt = e.At
 	case IncidentOpened, IncidentResolved, IncidentClosed:
 		s.Incidents = incident(s.Incidents, e)
+		if e.Type != IncidentOpened {
+			s.Companions = slices.DeleteFunc(slices.Clone(s.Companions), func(c Companion) bool { return c.Incident == e.Kind })
+		}
+	case FlagSet:
+		s.Companions = append(slices.DeleteFunc(slices.Clone(s.Companions), func(c Companion) bool { return c.Flag == e.Flag }),
+			Companion{Flag: e.Flag, To: e.To, Incident: e.Kind})
 	case NoData:
 		s.NoDataSince, s.NoDataPaged = e.Since, e.Paged
 	case DataBack:

@@ -50,7 +50,28 @@ func (d *decision) command(c *Command, seen int64) *Refusal {
 			return r
 		}
 	}
-	return d.do(c)
+	if r := d.do(c); r != nil {
+		return r
+	}
+	d.answer(c)
+	return nil
+}
+
+// answer journals which incident a command answers, and the flags set with it.
+func (d *decision) answer(c *Command) {
+	if c.Incident != "" {
+		e := d.by(c, IncidentDecided)
+		e.Kind = c.Incident
+		d.emit(e)
+	}
+	for _, set := range c.Set {
+		if d.s.Exposure == 0 {
+			return // nobody is exposed
+		}
+		e := d.by(c, FlagSet)
+		e.Flag, e.To, e.Kind = set.Flag, set.To, c.Incident
+		d.emit(e)
+	}
 }
 
 func (d *decision) do(c *Command) *Refusal {

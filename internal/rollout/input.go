@@ -82,6 +82,11 @@ type Command struct {
 	Release string     `json:"release,omitempty"` // deployed
 	Commit  string     `json:"commit,omitempty"`  // deployed
 	Done    bool       `json:"done,omitempty"`    // revert: it is live; else it begins
+	// Incident is the id of the incident that the command answers, which is
+	// journalled with it; "" = none. Set are other flags to be set for the
+	// exposed users until that incident is resolved or nobody is exposed.
+	Incident string      `json:"incident,omitempty"`
+	Set      []Companion `json:"set,omitempty"`
 }
 
 // Verb is a command's verb, the same word in button, CLI and API.

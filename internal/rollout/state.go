@@ -52,19 +52,20 @@ type State struct {
 	Asked      int           `json:"asked,omitempty"`
 	BakeEnd    time.Time     `json:"bake_end,omitzero"` // when bake was first complete in this stage
 
-	Irreversible bool       `json:"irreversible,omitempty"`
-	Hotfix       bool       `json:"hotfix,omitempty"`
-	Release      string     `json:"release,omitempty"` // last deployment reported or release seen
-	ReleaseAt    time.Time  `json:"release_at,omitzero"`
-	Commit       string     `json:"commit,omitempty"` // of that deployment; "" = not reported
-	NoDataSince  time.Time  `json:"no_data_since,omitzero"`
-	NoDataPaged  bool       `json:"no_data_paged,omitempty"`
-	Blind        []Blind    `json:"blind,omitempty"`
-	Quality      []string   `json:"quality,omitempty"` // open data-quality kinds, accepted ones removed
-	Incidents    []Incident `json:"incidents,omitempty"`
-	Red          []string   `json:"red,omitempty"`    // rules of the last check that were not met
-	Checks       int        `json:"checks,omitempty"` // checks done in this stage
-	CheckedAt    time.Time  `json:"checked_at,omitzero"`
+	Irreversible bool        `json:"irreversible,omitempty"`
+	Hotfix       bool        `json:"hotfix,omitempty"`
+	Release      string      `json:"release,omitempty"` // last deployment reported or release seen
+	ReleaseAt    time.Time   `json:"release_at,omitzero"`
+	Commit       string      `json:"commit,omitempty"` // of that deployment; "" = not reported
+	NoDataSince  time.Time   `json:"no_data_since,omitzero"`
+	NoDataPaged  bool        `json:"no_data_paged,omitempty"`
+	Blind        []Blind     `json:"blind,omitempty"`
+	Quality      []string    `json:"quality,omitempty"` // open data-quality kinds, accepted ones removed
+	Incidents    []Incident  `json:"incidents,omitempty"`
+	Companions   []Companion `json:"companions,omitempty"` // flags that are set now
+	Red          []string    `json:"red,omitempty"`        // rules of the last check that were not met
+	Checks       int         `json:"checks,omitempty"`     // checks done in this stage
+	CheckedAt    time.Time   `json:"checked_at,omitzero"`
 
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	StartedAt time.Time `json:"started_at,omitzero"` // attempt 1
@@ -142,6 +143,14 @@ type Blind struct {
 	Rule  string    `json:"rule"`
 	Since time.Time `json:"since"`
 	Paged bool      `json:"paged,omitempty"`
+}
+
+// Companion is another flag that is set for the exposed users while an
+// incident lasts.
+type Companion struct {
+	Flag     string `json:"flag"`
+	To       string `json:"to"`                 // variant
+	Incident string `json:"incident,omitempty"` // its id
 }
 
 // Incident is an open or unresolved incident as the machine sees it.

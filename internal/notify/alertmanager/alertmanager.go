@@ -147,7 +147,7 @@ func (a *Notifier) endpoint(address string) *endpoint {
 func (a *Notifier) Deliver(ctx context.Context, n notify.Notice) error {
 	e := a.endpoint(n.Address)
 	if e == nil {
-		return fmt.Errorf("no alertmanager %q: name it in the server's configuration, alertmanagers", n.Address)
+		return fmt.Errorf("no alertmanager %q: name it in the server's configuration, alertmanager", n.Address)
 	}
 	e.sending.Lock()
 	defer e.sending.Unlock()

@@ -1,6 +1,9 @@
 package slack
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 
 	"serin/internal/notify"
@@ -22,13 +25,35 @@ type message struct {
 	Text    string  `json:"text"` // fallback, and what notifications show
 	Blocks  []block `json:"blocks,omitempty"`
 	Unfurl  bool    `json:"unfurl_links"`
+	// TS is the message to replace, ThreadTS the root to reply to.
+	TS        string `json:"ts,omitempty"`
+	ThreadTS  string `json:"thread_ts,omitempty"`
+	Broadcast bool   `json:"reply_broadcast,omitempty"` // the reply is shown in the channel too
 }
 
 type block struct {
 	Type     string `json:"type"`
 	Text     *text  `json:"text,omitempty"`
 	Fields   []text `json:"fields,omitempty"`
-	Elements []text `json:"elements,omitempty"`
+	Elements []any  `json:"elements,omitempty"` // text, or button
+}
+
+// button is docs.slack.dev/reference/block-kit/block-elements/button-element.
+type button struct {
+	Type    string   `json:"type"`
+	Text    text     `json:"text"`
+	ID      string   `json:"action_id"`
+	Value   string   `json:"value"`
+	Style   string   `json:"style,omitempty"`
+	Confirm *confirm `json:"confirm,omitempty"`
+}
+
+// confirm asks once more before a click counts.
+type confirm struct {
+	Title text `json:"title"`
+	Text  text `json:"text"`
+	Yes   text `json:"confirm"`
+	No    text `json:"deny"`
 }
 
 type text struct {
@@ -70,7 +95,10 @@ func compose(n notify.Notice) message {
 	if len(fields.Fields) > 0 {
 		m.Blocks = append(m.Blocks, fields)
 	}
-	m.Blocks = append(m.Blocks, block{Type: "context", Elements: []text{mrkdwn(footer(n))}})
+	m.Blocks = append(m.Blocks, block{Type: "context", Elements: []any{mrkdwn(footer(n))}})
+	if b := buttons(n); len(b.Elements) > 0 {
+		m.Blocks = append(m.Blocks, b)
+	}
 	m.Text = title
 	if len(facts) > 0 {
 		m.Text += ": " + escape(oneLine(strings.Join(facts, ", ")), maxFallback-maxTitle-2)
@@ -122,4 +150,50 @@ func escape(s string, limit int) string {
 		}
 	}
 	return b.String()
+}
+
+// ActionPrefix begins the action_id of serin's buttons; the verb follows, then
+// a dot and the button's number.
+const ActionPrefix = "serin."
+
+const (
+	maxButtons = 5 // shown without folding
+	maxLabel   = 75
+	actions    = "actions"
+)
+
+// buttons is the block with what a reader may do; no elements = nothing.
+// Everything but an acknowledgement asks once more.
+func buttons(n notify.Notice) block {
+	b := block{Type: actions}
+	plain := func(s string) text { return text{Type: "plain_text", Text: s} }
+	for i, a := range n.Actions[:min(len(n.Actions), maxButtons)] {
+		label := notify.OneLine(a.Label, maxLabel)
+		e := button{Type: "button", Text: plain(label), ID: fmt.Sprintf("%s%s.%d", ActionPrefix, a.Verb, i), Value: a.Value}
+		if a.Verb == notify.VerbRollback {
+			e.Style = "danger"
+		}
+		if a.Verb != notify.VerbAcknowledge && a.Verb != notify.VerbAccept { // accept asks for a reason anyway
+			const maxQuestion, maxYes = 100, 30
+			e.Confirm = &confirm{Title: plain(notify.OneLine(a.Label+"?", maxQuestion)), Text: plain(notify.OneLine(n.Title, 2*maxQuestion)),
+				Yes: plain(notify.OneLine(a.Label, maxYes)), No: plain("Cancel")}
+		}
+		b.Elements = append(b.Elements, e)
+	}
+	return b
+}
+
+// withoutButtons is blocks without the one that buttons made.
+func withoutButtons(blocks []block) []block {
+	return slices.DeleteFunc(blocks, func(b block) bool { return b.Type == actions })
+}
+
+// Buttons is the block of a message with actions, as JSON; nil = none.
+func (c *Client) Buttons(title string, list []notify.Action) json.RawMessage {
+	b := buttons(notify.Notice{Title: title, Actions: list})
+	if len(b.Elements) == 0 {
+		return nil
+	}
+	data, _ := json.Marshal(b) // strings: never fails
+	return data
 }

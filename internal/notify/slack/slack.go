@@ -1,6 +1,14 @@
 // Package slack tells people in Slack. A Bot posts with a bot token by
 // chat.postMessage (docs.slack.dev/reference/methods/chat.postMessage); a
-// Hook posts to an incoming webhook, which is bound to one channel.
+// Hook posts to an incoming webhook, which is bound to one channel. A Client
+// calls the methods of the Web API that these and Slack's buttons need.
+//
+// Notices with a Thread make one thread: the first is its root, each later one
+// goes into the thread, and the root is updated to say what holds now
+// (chat.update). Where each stands is kept by Threads, under the address and
+// the thread's name. A severe thread gets a channel of its own besides
+// (conversations.create, invite, setTopic); where the app may not make one, the
+// thread says so.
 //
 // Slack answers 200 to a refused message too: only "ok": true in the body
 // means accepted. Texts are escaped as docs.slack.dev/messaging/formatting-message-text
@@ -14,7 +22,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -35,6 +42,17 @@ var permanent = map[string]bool{
 	"channel_not_found": true, "not_in_channel": true, "is_archived": true, "invalid_auth": true, "not_authed": true,
 	"token_revoked": true, "token_expired": true, "account_inactive": true, "missing_scope": true, "no_permission": true,
 	"restricted_action": true, "invalid_blocks": true, "no_text": true, "msg_too_long": true, "msg_blocks_too_long": true,
+	// of chat.update and replies
+	"message_not_found": true, "cant_update_message": true, "edit_window_closed": true, "thread_not_found": true,
+	"cannot_reply_to_message": true, "update_failed": true, "invalid_ts_format": true,
+	// of conversations.*
+	"name_taken": true, "invalid_name": true, "invalid_name_maxlength": true, "invalid_name_specials": true, "invalid_name_required": true,
+	"invalid_name_punctuation": true, "already_in_channel": true, "user_not_found": true, "no_user": true, "cant_invite": true,
+	"cant_invite_self": true, "user_is_restricted": true, "too_long": true, "not_allowed_token_type": true, "access_denied": true,
+	"method_not_supported_for_channel_type": true, "user_is_ultra_restricted": true, "ekm_access_denied": true,
+	// of users.*, views.* and apps.*
+	"users_not_found": true, "user_not_visible": true, "expired_trigger_id": true, "exchanged_trigger_id": true, "invalid_trigger_id": true,
+	"forbidden_team": true, "invalid_arguments": true,
 }
 
 // Options configure a Bot.
@@ -43,16 +61,31 @@ type Options struct {
 	// Channels maps a plan's channel to Slack's id: "#team" -> "C024BE91L".
 	// A name that looks like an id needs no entry.
 	Channels map[string]string
-	BaseURL  string           // "" = https://slack.com/api
-	Client   *http.Client     // nil = one with a timeout of 10 s
-	Logger   *slog.Logger     // nil = silent
-	Now      func() time.Time // nil = time.Now; for a Retry-After that is a date
+	// Threads keeps where threads stand; nil = every notice stands alone.
+	Threads Threads
+	// Who returns what is known of a person by name or handle: the id of their
+	// Slack user, else their e-mail address; "" = not known. nil = nobody is known.
+	Who func(ctx context.Context, name string) (user, email string)
+	// CallLink is where people talk about what is severe, with {room} for the
+	// name of its channel; "" = nowhere.
+	CallLink     string
+	PrivateRooms bool // channels of severe threads are private
+	// Every is the least time between two messages to a channel; 0 = 1 s, as
+	// Slack documents it. Below 0 there is none.
+	Every time.Duration
+
+	BaseURL string           // "" = https://slack.com/api
+	Client  *http.Client     // nil = one with a timeout of 10 s
+	Logger  *slog.Logger     // nil = silent
+	Now     func() time.Time // nil = time.Now; for a Retry-After that is a date
 }
 
 // Bot is a notify.Notifier for addresses "slack:#name" and "slack:ID". It may
 // be used by many goroutines at the same time.
 type Bot struct {
-	o Options
+	o      Options
+	client *Client
+	pace   pace
 }
 
 var (
@@ -63,10 +96,10 @@ var (
 // New returns a Bot.
 func New(o Options) *Bot {
 	o.Client, o.Logger, o.Now = defaults(o.Client, o.Logger, o.Now)
-	if o.BaseURL == "" {
-		o.BaseURL = defaultBaseURL
+	if o.Every == 0 {
+		o.Every = time.Second
 	}
-	return &Bot{o: o}
+	return &Bot{o: o, client: NewClient(ClientOptions{Token: o.Token, BaseURL: o.BaseURL, Client: o.Client, Now: o.Now})}
 }
 
 // defaults fills in what is nil. The client never follows redirects: they
@@ -86,23 +119,39 @@ func defaults(c *http.Client, l *slog.Logger, now func() time.Time) (*http.Clien
 	return &own, l, now
 }
 
-// Deliver implements notify.Notifier. A message whose blocks Slack finds too
-// long is sent once more as text alone.
+// Deliver implements notify.Notifier.
 func (b *Bot) Deliver(ctx context.Context, n notify.Notice) error {
 	channel, err := b.channel(n.Address)
 	if err != nil {
 		return err
 	}
-	m := compose(n)
-	m.Channel = channel
-	err = b.post(ctx, m)
-	var refused *refusal
-	if errors.As(err, &refused) && refused.code == "msg_blocks_too_long" {
-		b.o.Logger.WarnContext(ctx, "slack found the blocks too long, sending text", "notice", n.ID)
-		m.Blocks = nil
-		err = b.post(ctx, m)
+	if n.Thread == "" || b.o.Threads == nil {
+		_, err = b.post(ctx, channel, compose(n))
+		return err
 	}
-	return err
+	return b.thread(ctx, channel, n)
+}
+
+// post sends a new message to a channel, not before the channel may be used
+// again, and returns its ts. One whose blocks Slack finds too long is sent
+// once more as text alone.
+func (b *Bot) post(ctx context.Context, channel string, m message) (ts string, err error) {
+	if err := b.pace.wait(ctx, channel, b.o.Every); err != nil {
+		return "", err
+	}
+	return b.shortened(ctx, "chat.postMessage", channel, m)
+}
+
+// shortened calls a method that takes a message.
+func (b *Bot) shortened(ctx context.Context, method, channel string, m message) (ts string, err error) {
+	m.Channel = channel
+	ts, err = b.client.message(ctx, method, m)
+	if Code(err) == "msg_blocks_too_long" {
+		b.o.Logger.WarnContext(ctx, "slack found the blocks too long, sending text", "channel", channel)
+		m.Blocks = nil
+		ts, err = b.client.message(ctx, method, m)
+	}
+	return ts, err
 }
 
 // channel returns the id for an address.
@@ -115,78 +164,6 @@ func (b *Bot) channel(address string) (string, error) {
 		return name, nil
 	}
 	return "", fmt.Errorf("slack: no channel id for %q: name it in the server's configuration", address)
-}
-
-// refusal is an answer with "ok": false.
-type refusal struct{ code, detail string }
-
-func (r *refusal) Error() string { return "slack refused the message: " + r.code + r.detail }
-
-func (b *Bot) post(ctx context.Context, m message) error {
-	body, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("slack: encode message: %w", err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(b.o.BaseURL, "/")+"/chat.postMessage", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("slack: %w", err)
-	}
-	req.Header.Set("Authorization", "Bearer "+b.o.Token)
-	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	resp, err := b.o.Client.Do(req)
-	if err != nil {
-		return &notify.RetryError{Err: fmt.Errorf("slack: %w", err)}
-	}
-	defer resp.Body.Close()
-	if err := checkStatus(resp, b.o.Now()); err != nil {
-		return err
-	}
-	return checkAnswer(resp, b.o.Now())
-}
-
-// checkStatus turns an HTTP status other than 200 into an error.
-func checkStatus(resp *http.Response, now time.Time) error {
-	if resp.StatusCode == http.StatusOK {
-		return nil
-	}
-	err := fmt.Errorf("slack answered %s: %s", resp.Status, notify.ReadAnswer(resp.Body))
-	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= http.StatusInternalServerError {
-		return &notify.RetryError{Err: err, After: notify.RetryAfter(resp.Header, now)}
-	}
-	return err
-}
-
-// checkAnswer reads Slack's own word.
-func checkAnswer(resp *http.Response, now time.Time) error {
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
-	if err != nil {
-		return &notify.RetryError{Err: fmt.Errorf("slack: read answer: %w", err)}
-	}
-	var a struct {
-		OK       bool   `json:"ok"`
-		Error    string `json:"error"`
-		Needed   string `json:"needed"`
-		Metadata struct {
-			Messages []string `json:"messages"`
-		} `json:"response_metadata"`
-	}
-	if err := json.Unmarshal(data, &a); err != nil {
-		return &notify.RetryError{Err: fmt.Errorf("slack: answer is no JSON: %s", notify.ReadAnswer(bytes.NewReader(data)))}
-	}
-	if a.OK {
-		return nil
-	}
-	r := &refusal{code: a.Error}
-	if a.Needed != "" {
-		r.detail = " (needed: " + a.Needed + ")"
-	}
-	if len(a.Metadata.Messages) > 0 {
-		r.detail += ": " + notify.ReadAnswer(strings.NewReader(strings.Join(a.Metadata.Messages, "; ")))
-	}
-	if permanent[a.Error] {
-		return r
-	}
-	return &notify.RetryError{Err: r, After: notify.RetryAfter(resp.Header, now)}
 }
 
 // HookOptions configure a Hook.
@@ -211,6 +188,7 @@ func NewHook(o HookOptions) *Hook {
 
 // Deliver implements notify.Notifier. Slack's answer is the plain text "ok".
 func (h *Hook) Deliver(ctx context.Context, n notify.Notice) error {
+	n.Actions = nil // a webhook's messages cannot be rewritten after a click
 	body, err := json.Marshal(compose(n))
 	if err != nil {
 		return fmt.Errorf("slack webhook: encode message: %w", err)

@@ -10,6 +10,9 @@
 //
 //	{"type":"rollout.rolled_back","timestamp":"2026-03-02T09:00:00Z","data":{…the notice…}}
 //
+// with the type alert.firing, alert.resolved, alert.no_data or alert.data_back
+// for alerts, and incident.… for incidents.
+//
 // 2xx means delivered. 410 means that nobody wants it any more: the endpoint
 // is not called again until the server starts anew. All else is tried again.
 // Redirects are not followed, and names are resolved before the call: an
@@ -138,6 +141,16 @@ func parseEndpoint(e Endpoint) (endpoint, error) {
 	return out, nil
 }
 
+// bodyType is the type of a body: what happened to a rollout has no word
+// before its dot yet ("rollout.rolled_back"); what happened to an alert or an
+// incident has ("alert.firing", "incident.opened").
+func bodyType(kind string) string {
+	if strings.Contains(kind, ".") {
+		return kind
+	}
+	return "rollout." + kind
+}
+
 // payload is the body of a request.
 type payload struct {
 	Type      string        `json:"type"`
@@ -156,7 +169,7 @@ func (n *Notifier) Deliver(ctx context.Context, m notify.Notice) error {
 	if n.isGone(name) {
 		return fmt.Errorf("webhook %s: %w", name, ErrGone)
 	}
-	body, err := json.Marshal(payload{Type: "rollout." + m.Type, Timestamp: m.At.UTC(), Data: m})
+	body, err := json.Marshal(payload{Type: bodyType(m.Type), Timestamp: m.At.UTC(), Data: m})
 	if err != nil {
 		return fmt.Errorf("webhook %s: encode notice: %w", name, err)
 	}

@@ -154,3 +154,12 @@ func TestTooLarge(t *testing.T) {
 		t.Errorf("Deliver = %v, want a permanent error", err)
 	}
 }
+
+// TestTypes: the type of a body is about a rollout, unless it says otherwise.
+func TestTypes(t *testing.T) {
+	for kind, want := range map[string]string{"rolled_back": "rollout.rolled_back", "alert.firing": "alert.firing", "incident.opened": "incident.opened"} {
+		if got := bodyType(kind); got != want {
+			t.Errorf("%s: %s, want %s", kind, got, want)
+		}
+	}
+}
