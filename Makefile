@@ -42,7 +42,7 @@ fuzz: ## every fuzz target for FUZZTIME
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./openfeature/...
 
-bench-intake: ## the built program under telemetry, a minute each load, beside the least that could be done; about 15 minutes
+bench-intake: ## the built program under telemetry, a minute each load, beside the least that could be done; under 10 minutes
 	SERIN_LOAD_SECONDS=60 $(GO) test -timeout 40m -count 1 -run 'TestIntakeBench$$' -v ./internal/server
 
 docs: ## rewrite the generated parts of the reference
@@ -58,6 +58,7 @@ demo-runs: ## ten demos with a regression and ten without, ten seeds
 	@scripts/demo-runs
 
 scenarios: ## every acceptance scenario that concerns clients, over HTTP against the built binary
+	$(GO) test -count 1 -run 'TestScripts$$' ./internal/controller
 	SERIN_SCENARIOS=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/scenarios' -v ./internal/server
 
 crash: ## SIGKILL at every crash point of every decision, fifty under telemetry, and power cuts

@@ -43,7 +43,7 @@ func (s *server) access(api huma.API) {
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Name        string   `json:"name" minLength:"1" maxLength:"100"`
-				Kind        string   `json:"kind" enum:"operator,ingest,flags,flags-server,sign-in" default:"operator" required:"false"`
+				Kind        string   `json:"kind" enum:"operator,ingest,flags,flags-server,hook,sign-in" default:"operator" required:"false"`
 				Scopes      []string `json:"scopes,omitempty" doc:"read, operate, approve, admin"`
 				Role        string   `json:"role,omitempty" doc:"plan role the bearer acts in"`
 				Project     string   `json:"project,omitempty" doc:"of a key; left out: the only project that this token is for, else project 1"`
@@ -51,6 +51,8 @@ func (s *server) access(api huma.API) {
 				Environment string   `json:"environment,omitempty" doc:"of a key: what it sends is of this environment; flags of rollouts for others do not exist for it"`
 				Origins     []string `json:"origins,omitempty"`
 				Secret      bool     `json:"secret,omitempty" doc:"of an ingest key: no page carries it, so that it may send gauges over OTLP and values"`
+				Notify      []string `json:"notify,omitempty" maxItems:"20" doc:"of a hook key: addresses of who is told of its alerts, as plans write them"`
+				Client      string   `json:"client_secret,omitempty" maxLength:"500" doc:"of a hook key: the client secret of Sentry's integration, which signs its calls"`
 				Person      string   `json:"person,omitempty" doc:"who the token or sign-in link is for; of a link, the name if left out"`
 				Seconds     int64    `json:"ttl_seconds,omitempty" minimum:"0" doc:"how long it lives; 0 = until revoked, a sign-in link 7 days"`
 			}
@@ -58,6 +60,9 @@ func (s *server) access(api huma.API) {
 			b := in.Body
 			n := auth.NewToken{Name: b.Name, Kind: b.Kind, Project: b.Project, Projects: b.Projects, Scopes: b.Scopes, Role: b.Role, Person: b.Person,
 				Environment: b.Environment, Origins: b.Origins, Secret: b.Secret && b.Kind == auth.KindIngest, TTL: time.Duration(b.Seconds) * time.Second}
+			if b.Kind == auth.KindHook {
+				n.Notify, n.ClientSecret = b.Notify, b.Client
+			}
 			if b.Kind == auth.KindSignIn {
 				n.Person = cmp.Or(n.Person, n.Name) // the journal names people
 				n.TTL = cmp.Or(n.TTL, linkLife)

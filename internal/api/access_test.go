@@ -212,7 +212,7 @@ func TestNotAvailable(t *testing.T) {
 	r.as(auth.Operate, 200, http.MethodPost, "/rollouts", planFile)
 	for _, request := range []string{
 		"GET /rollouts/checkout/evidence",
-		"GET /incidents", "POST /incidents", "GET /standup?rollout=checkout", "GET /events/search?query=x",
+		"GET /standup?rollout=checkout", "GET /events/search?query=x",
 		"POST /facts", "POST /rollouts/checkout/explode", "PATCH /flags/x", "GET /", "GET /a%22%5C%01%F0%9F%90%A6b",
 	} {
 		method, path, _ := strings.Cut(request, " ")

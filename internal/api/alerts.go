@@ -58,6 +58,7 @@ type AlertRule struct {
 	By               []string      `json:"by,omitempty" maxItems:"4" doc:"labels: fields such as environment or tags[component]; each set of values fires for itself"`
 	Op               string        `json:"op,omitempty" enum:">,>=,<,<=" doc:"default: >"`
 	Limit            float64       `json:"limit"`
+	Also             *AlertAlso    `json:"also,omitempty" doc:"a second condition over the same window and labels"`
 	Critical         *float64      `json:"critical,omitempty" doc:"limit from which on the severity is critical_severity"`
 	CriticalSeverity string        `json:"critical_severity,omitempty" enum:"p1,p2,p3,p4" doc:"default: p1"`
 	Resolve          *float64      `json:"resolve,omitempty" doc:"value from which on it is calm; left out: where the rule does not hold"`
@@ -74,12 +75,25 @@ type AlertRule struct {
 	InhibitedBy      []string      `json:"inhibited_by,omitempty" maxItems:"20" doc:"rules whose firing keeps the notices of this one back"`
 }
 
+// AlertAlso is the second condition of a rule; exported as RolloutID is.
+type AlertAlso struct {
+	Join  string  `json:"join" enum:"and,or"`
+	Query string  `json:"query,omitempty" maxLength:"2000"`
+	Of    string  `json:"of,omitempty" enum:"events,requests,spans,pages,feedback,actions" doc:"default: events"`
+	Value string  `json:"value,omitempty" doc:"default: count()"`
+	Op    string  `json:"op,omitempty" enum:">,>=,<,<=" doc:"default: >"`
+	Limit float64 `json:"limit"`
+}
+
 // rule is the body in the words of package alert.
 func (b AlertRule) rule(id, project string) alert.Rule {
 	r := alert.Rule{ID: id, Name: b.Name, Project: project, Query: b.Query, Of: b.Of, Value: b.Value, Environment: b.Environment, By: b.By,
 		Op: plan.Op(b.Op), Limit: b.Limit, Critical: b.Critical, CriticalSeverity: b.CriticalSeverity, Resolve: b.Resolve, Over: b.Over, For: b.For,
 		ResolveAfter: b.ResolveAfter, NoDataAfter: b.NoDataAfter, Severity: b.Severity, Repeat: b.Repeat, GroupWait: b.GroupWait,
 		GroupInterval: b.GroupInterval, Quiet: b.Quiet, InhibitedBy: b.InhibitedBy}
+	if a := b.Also; a != nil {
+		r.Also = &alert.Also{Join: a.Join, Query: a.Query, Of: a.Of, Value: a.Value, Op: plan.Op(a.Op), Limit: a.Limit}
+	}
 	for _, address := range b.Notify {
 		r.Notify = append(r.Notify, alert.Channel{Name: address, Address: address})
 	}

@@ -26,7 +26,9 @@ import (
 	"serin/internal/evidence"
 	"serin/internal/flag"
 	"serin/internal/hub"
+	"serin/internal/oncall"
 	"serin/internal/plan"
+	"serin/internal/response"
 	"serin/internal/rollout"
 	"serin/internal/store"
 	"serin/internal/symbolicate"
@@ -76,7 +78,10 @@ type Options struct {
 	Store      Store
 	Evidence   Evidence
 	Issues     Issues
-	Alerts     Alerts // nil = not available
+	Alerts     Alerts    // nil = not available
+	OnCall     OnCall    // nil = not available
+	Incidents  Incidents // nil = not available
+	Panels     Panels    // nil = not available
 	SourceMaps SourceMaps
 	Sources    Sources    // what is asked for measurements; nil = nothing
 	Forwarding Forwarding // what passes telemetry on; nil = nothing
@@ -118,10 +123,12 @@ func New(o Options) http.Handler {
 	api.UseMiddleware(s.authorize(api))
 	s.rollouts(api)
 	s.runbooks(api)
+	s.panels(api)
 	s.closingReports(api)
 	s.explain(api)
 	s.doctor(api)
 	s.channels(api)
+	s.notices(api)
 	s.sources(api)
 	s.forwarding(api)
 	s.plans(api)
@@ -132,6 +139,8 @@ func New(o Options) http.Handler {
 	s.reports(api)
 	s.issues(api)
 	s.alerts(api)
+	s.onCall(api)
+	s.incidents(api)
 	s.sourceMaps(api)
 	s.access(api)
 	s.projects(api)
@@ -347,11 +356,11 @@ func (s *server) fail(err error) error {
 		return huma.NewError(http.StatusInsufficientStorage, "the data directory of the server can only be read: nothing was changed; make it writable and try again")
 	case errors.Is(err, store.ErrDamaged):
 		return huma.NewError(http.StatusInsufficientStorage, "the database of the server is damaged: nothing was changed; restore a backup")
-	case errors.Is(err, auth.ErrInvalid), errors.Is(err, evidence.ErrName), errors.Is(err, evidence.ErrStatus), errors.Is(err, symbolicate.ErrUpload), errors.Is(err, alert.ErrInvalid):
+	case errors.Is(err, auth.ErrInvalid), errors.Is(err, evidence.ErrName), errors.Is(err, evidence.ErrStatus), errors.Is(err, symbolicate.ErrUpload), errors.Is(err, alert.ErrInvalid), errors.Is(err, oncall.ErrInvalid):
 		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, auth.ErrForbidden):
 		return huma.NewError(http.StatusForbidden, err.Error())
-	case errors.Is(err, alerting.ErrStore), errors.Is(err, controller.ErrStopped), errors.Is(err, evidence.ErrUnavailable), errors.Is(err, evidence.ErrOverload):
+	case errors.Is(err, alerting.ErrStore), errors.Is(err, response.ErrStore), errors.Is(err, controller.ErrStopped), errors.Is(err, evidence.ErrUnavailable), errors.Is(err, evidence.ErrOverload):
 		return huma.NewError(http.StatusServiceUnavailable, err.Error())
 	}
 	s.Logger.Error("operator API", "err", err)

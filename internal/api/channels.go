@@ -17,6 +17,9 @@ func (s *server) channels(api huma.API) {
 	huma.Register(api, inProjects(op(http.MethodGet, "/channels", "list-channels", read, "Addresses that plans under way and the configuration name, and whether this server can deliver to them")),
 		func(ctx context.Context, _ *struct{}) (*body[[]controller.ChannelState], error) {
 			all, err := s.Controller.Channels(ctx, who(ctx).InProject)
+			if err == nil {
+				all, err = s.withHealth(ctx, all)
+			}
 			return list(all), s.fail(err)
 		})
 	test := op(http.MethodPost, "/channels/{address}/test", "test-channel", operate, "Send one test message to an address by the real notifier and tell its answer; at most one in five seconds")

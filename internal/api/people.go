@@ -74,6 +74,7 @@ func (s *server) people(api huma.API) {
 			return nil, s.fail(s.Auth.SetPassword(ctx, who(ctx), in.Name, "", in.Body.Password))
 		})
 	s.openSessions(api)
+	s.slack(api)
 }
 
 func (s *server) openSessions(api huma.API) {

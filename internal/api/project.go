@@ -71,6 +71,12 @@ var things = map[string]struct {
 		}
 		return s.Alerts.Project(id)
 	}},
+	"incidents": {"id", "incident", func(s *server, _ context.Context, id string) (string, error) {
+		if s.Incidents == nil {
+			return "", store.ErrNotFound
+		}
+		return s.Incidents.Project(id)
+	}},
 	"issues": {"id", "issue", func(s *server, ctx context.Context, id string) (string, error) {
 		i, err := s.Store.Issue(ctx, id)
 		return i.Project, err
@@ -165,6 +171,12 @@ func (s *server) sees(ctx context.Context, p auth.Principal, in InProject) func(
 			if i, err := s.Store.Issue(ctx, id); err == nil {
 				project = flag.ProjectOf(i.Project)
 			}
+		}
+		if id, ofAlert := strings.CutPrefix(target, "alert "); ofAlert && s.Alerts != nil {
+			project, _ = s.Alerts.Project(id) // one that is gone is nobody's
+		}
+		if id, ofIncident := strings.CutPrefix(target, "incident "); ofIncident && s.Incidents != nil {
+			project, _ = s.Incidents.Project(id)
 		}
 		return project != "" && in.sees(p, project)
 	}

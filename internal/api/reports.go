@@ -19,10 +19,6 @@ import (
 	"serin/internal/telemetry"
 )
 
-// feedbackKinds are what a person can record.
-var feedbackKinds = map[string]string{"complaint": "negative", "failure": "negative", "revert_request": "negative",
-	"escalation": "negative", "praise": "positive", "other": "neutral"}
-
 // reports registers what is reported by people and pipelines, and what was found.
 func (s *server) reports(api huma.API) {
 	huma.Register(api, inProjects(op(http.MethodPost, "/feedback", "record-feedback", operate, "Record what a user told somebody")),
@@ -142,15 +138,9 @@ func (s *server) entry(ctx context.Context, verb, target string, after json.RawM
 // feedback is a record made by hand. It is no page's claim, so it is
 // attributed as what a server sends: by the user's assignment.
 func (s *server) feedback(ctx context.Context, project, kind, user, message string, critical bool) telemetry.Event {
-	now := s.Now()
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails: crypto/rand
-	tags := map[string]string{"kind": kind, "sentiment": feedbackKinds[kind], "recorded_by": who(ctx).Name}
-	if critical {
-		tags["severity"] = "critical"
-	}
-	e := telemetry.Event{Kind: telemetry.KindFeedback, Project: project, ID: hex.EncodeToString(id[:]), Source: "manual",
-		Time: now, Received: now, User: user, Message: message, Tags: tags}
+	e := telemetry.ByHand(telemetry.Manual{ID: hex.EncodeToString(id[:]), Project: project, Kind: kind, User: user, Message: message, Critical: critical, By: who(ctx).Name}, s.Now())
 	telemetry.Scrub(&e, s.Scrub)
 	return e
 }

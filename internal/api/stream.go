@@ -93,7 +93,7 @@ func (s *server) beat(w http.ResponseWriter) {
 // describeStream puts the stream into the OpenAPI document.
 func (s *server) describeStream(api huma.API) {
 	o := op(http.MethodGet, "/stream", "stream", read, "What changes, as server-sent events")
-	o.Description += " Events: rollout, point, flag, issue, notice, beat, reload. Last-Event-ID resumes; reload means: too late, read everything again."
+	o.Description += " Events: rollout, point, flag, issue, notice, alert, incident, beat, reload. Last-Event-ID resumes; reload means: too late, read everything again."
 	o.Responses = map[string]*huma.Response{
 		"200": {Description: http.StatusText(http.StatusOK), Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}},
 	}

@@ -22,7 +22,7 @@ import (
 func (a *app) alertCommand() *cobra.Command {
 	list := a.alertList()
 	cmd := &cobra.Command{Use: "alert", Short: "List alert rules, acknowledge, silence, explain and back-test them", Args: cobra.NoArgs, Long: list.Long, RunE: list.RunE}
-	cmd.AddCommand(list, a.alertPut(), a.alertDelete(), a.alertAck(), a.alertSilence(), a.alertUnsilence(), a.alertWhy(), a.alertBacktest())
+	cmd.AddCommand(list, a.alertPut(), a.alertDelete(), a.alertAck(), a.alertSilence(), a.alertUnsilence(), a.alertWhy(), a.alertBacktest(), a.alertSlackManifest())
 	return cmd
 }
 

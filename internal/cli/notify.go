@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,8 +17,8 @@ import (
 
 // notify lists and tests where people are told.
 func (a *app) notify() *cobra.Command {
-	cmd := &cobra.Command{Use: "notify", Short: "List the channels that people are told by, and test them"}
-	cmd.AddCommand(a.notifyList(), a.notifyTest())
+	cmd := &cobra.Command{Use: "notify", Short: "List the channels that people are told by, test them, and send again what was given up"}
+	cmd.AddCommand(a.notifyList(), a.notifyTest(), a.notifyNotices(), a.notifyRetry())
 	return cmd
 }
 
@@ -35,7 +36,7 @@ func (a *app) notifyList() *cobra.Command {
 					return
 				}
 				t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(t, "CHANNEL\tSTATE\tNEWEST NOTICE\tNAMED BY")
+				fmt.Fprintln(t, "CHANNEL\tSTATE\tNEWEST NOTICE\tWAITING\tDEAD\tNAMED BY")
 				for _, c := range all {
 					state, newest, by := "connected", c.Notice, strings.Join(c.Plans, ", ")
 					if !c.Connected {
@@ -47,7 +48,14 @@ func (a *app) notifyList() *cobra.Command {
 					if by == "" {
 						by = "the configuration"
 					}
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", oneLine(c.Address), oneLine(state), newest, oneLine(by))
+					waiting, dead := "-", "-"
+					if h := c.Health; h != nil {
+						waiting, dead = strconv.FormatInt(h.Waiting, 10), strconv.FormatInt(h.Dead, 10)
+						if !h.Since.IsZero() {
+							state = "failing since " + h.Since.UTC().Format(time.DateTime) + ": " + h.Error
+						}
+					}
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(c.Address), oneLine(state), newest, waiting, dead, oneLine(by))
 				}
 				_ = t.Flush()
 			})

@@ -174,7 +174,8 @@ func (a *app) tokenList() *cobra.Command {
 
 func (a *app) tokenCreate() *cobra.Command {
 	var kind, role, environment, person string
-	var scopes, origins, projects []string
+	var scopes, origins, projects, notify []string
+	var clientSecret string // file
 	var ttl time.Duration
 	var hidden bool // the key is one that no page carries
 	cmd := &cobra.Command{
@@ -191,6 +192,13 @@ func (a *app) tokenCreate() *cobra.Command {
 			}
 			if hidden {
 				body["secret"] = true
+			}
+			if kind == "hook" {
+				secret, err := secretFile(cmd, clientSecret)
+				if err != nil {
+					return err
+				}
+				body["notify"], body["client_secret"] = notify, secret
 			}
 			switch {
 			case kind == "operator":
@@ -220,7 +228,7 @@ func (a *app) tokenCreate() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&kind, "kind", "operator", "operator, ingest (telemetry of pages), flags (flags of pages), flags-server, sign-in (a link, once)")
+	f.StringVar(&kind, "kind", "operator", "operator, ingest (telemetry of pages), flags (flags of pages), flags-server, hook (tells of another system's alerts), sign-in (a link, once)")
 	f.StringVar(&person, "person", "", "who the token or link is for")
 	f.StringVar(&role, "role", "", "plan role the bearer acts in")
 	f.StringSliceVar(&scopes, "scope", []string{"read"}, "read, operate, approve, admin; each includes those before it")
@@ -228,6 +236,8 @@ func (a *app) tokenCreate() *cobra.Command {
 	f.StringVar(&environment, "environment", "", "environment of a key: of what it sends, and the only one whose rollouts' flags it reads")
 	f.StringSliceVar(&origins, "origin", nil, "allowed origins of a publishable key")
 	f.BoolVar(&hidden, "secret", false, "of an ingest key: no page carries it, so that it may send gauges over OTLP and values")
+	f.StringSliceVar(&notify, "notify", nil, "of a hook: addresses of who is told of its alerts, as plans write them")
+	f.StringVar(&clientSecret, "client-secret-file", "", "of a hook: file with the client secret of Sentry's integration, - for standard input")
 	f.DurationVar(&ttl, "ttl", 0, "how long it lives, such as 720h (0: until revoked; a sign-in link 7 days)")
 	return cmd
 }

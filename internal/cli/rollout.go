@@ -22,7 +22,7 @@ import (
 
 func (a *app) rollout() *cobra.Command {
 	cmd := &cobra.Command{Use: "rollout", Short: "Create, watch and steer rollouts"}
-	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan(), a.rolloutRunbook(), a.rolloutEmergency(), a.rolloutCalendar(), a.rolloutExplain())
+	cmd.AddCommand(a.rolloutCreate(), a.rolloutList(), a.rolloutGet(), a.rolloutJournal(), a.rolloutPlan(), a.rolloutRunbook(), a.rolloutPanels(), a.rolloutEmergency(), a.rolloutCalendar(), a.rolloutExplain())
 	for _, v := range steering {
 		cmd.AddCommand(a.rolloutVerb(v))
 	}

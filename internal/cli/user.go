@@ -29,7 +29,7 @@ lowering traffic is always open to them), approver (raises what a plan lets them
 somebody may do in a rollout is the plan's to say: its roles name people as "@name", and a person
 answers to their own name and to every --handle.`,
 	}
-	cmd.AddCommand(a.userList(), a.userPut(), a.userPassword(), a.userLink(), a.userRemove(), a.userSessions(), a.userEndSession(), a.userRescue())
+	cmd.AddCommand(a.userList(), a.userPut(), a.userPassword(), a.userLink(), a.userRemove(), a.userSessions(), a.userEndSession(), a.userRescue(), a.userSlackCode(), a.userSlackLinks(), a.userSlackUnlink())
 	return cmd
 }
 

@@ -191,11 +191,41 @@ func (t *team) answer(ctx context.Context, v view) error {
 				return t.do(ctx, "team-lead", v.ID, "confirm", map[string]any{"item": it.ID, "version": v.Version})
 			}
 		}
+	case "incident":
+		return t.respond(ctx, v.ID)
 	case "approval":
 		return t.do(ctx, "team-lead", v.ID, "approve", map[string]any{"version": v.Version})
 	case "decision":
 		if t.once(at + v.Waiting[0].Text) {
 			return t.do(ctx, "team-lead", v.ID, "accept", map[string]any{"version": v.Version, "reason": "looked at by hand: " + v.Waiting[0].Text})
+		}
+	}
+	return nil
+}
+
+// respond is what on-call does about an open incident by which the rollout
+// waits at a gate: serin has watched its rules for all of the bake by then.
+func (t *team) respond(ctx context.Context, id string) error {
+	var list []struct{ ID, Rollout, Status, Title string }
+	if err := t.admin.Call(ctx, http.MethodGet, "/incidents", nil, &list); err != nil {
+		return err
+	}
+	for _, in := range list {
+		if in.Rollout != id || in.Status != "open" || !t.once("incident "+in.ID) {
+			continue
+		}
+		t.d.out.event("incident", "%s: %s", in.ID, in.Title)
+		for _, step := range []struct {
+			verb string
+			body map[string]any
+		}{
+			{"acknowledge", map[string]any{}},
+			{"decide", map[string]any{"do": "hold", "text": "no rule of the rollout is met: the stage has baked under it"}},
+			{"resolve", map[string]any{"text": "errors that the old dashboard has too"}},
+		} {
+			if err := t.roles["on-call"].Call(ctx, http.MethodPost, "/incidents/"+url.PathEscape(in.ID)+"/"+step.verb, step.body, nil); err != nil {
+				return fmt.Errorf("on-call %s %s: %w", step.verb, in.ID, err)
+			}
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ const (
 )
 
 // named are the paths that name a thing of a project.
-var named = regexp.MustCompile(`^(/api/v1)?/(rollouts|flags|plans|issues|alerts|baselines)/\{`)
+var named = regexp.MustCompile(`^(/api/v1)?/(rollouts|flags|plans|issues|alerts|incidents|baselines)/\{`)
 
 // operations are those of the OpenAPI document.
 var operations = map[string]struct {
@@ -56,10 +56,13 @@ var operations = map[string]struct {
 	"simulate-plan": {auth.Read, project}, "get-plan": {auth.Read, project}, "diff-plan": {auth.Read, project}, "diff-plan-draft": {auth.Read, project},
 	"list-plan-versions": {auth.Read, project}, "list-rollouts": {auth.Read, project}, "get-rollout": {auth.Read, project}, "get-calendar": {auth.Read, project},
 	"explain-rollout": {auth.Read, project}, "doctor": {auth.Read, project}, "get-journal": {auth.Read, project}, "get-notices": {auth.Read, project}, "get-rollout-plan": {auth.Read, project},
-	"get-report": {auth.Read, project}, "get-runbook": {auth.Read, project}, "get-series": {auth.Read, project}, "get-timeline": {auth.Read, project},
+	"get-report": {auth.Read, project}, "get-runbook": {auth.Read, project}, "get-series": {auth.Read, project}, "get-panels": {auth.Read, project}, "get-timeline": {auth.Read, project},
 	"get-telemetry": {auth.Read, whole}, "stream": {auth.Read, project},
-	"get-emergency": {auth.Read, project}, "list-channels": {auth.Read, project}, "list-sources": {auth.Read, whole}, "list-forwarding": {auth.Read, whole}, "test-source": {auth.Operate, whole}, "test-channel": {auth.Operate, whole},
+	"get-emergency": {auth.Read, project}, "list-channels": {auth.Read, project}, "list-sources": {auth.Read, whole}, "list-forwarding": {auth.Read, whole}, "test-source": {auth.Operate, whole}, "test-channel": {auth.Operate, whole}, "list-notices": {auth.Read, whole}, "retry-notices": {auth.Operate, whole},
 
+	"list-rotas": {auth.Read, project}, "get-rota": {auth.Read, whole}, "export-rota": {auth.Read, whole}, "put-rota": {auth.Operate, whole}, "delete-rota": {auth.Operate, whole},
+	"override-rota": {auth.Operate, whole}, "import-rota": {auth.Operate, whole}, "list-pages": {auth.Read, whole}, "ack-page": {auth.Operate, whole},
+	"get-contact": {auth.Read, serverS}, "put-contact": {auth.Read, serverS},
 	"record-feedback": {auth.Operate, project}, "delete-flag": {auth.Operate, project}, "put-flag": {auth.Operate, project}, "put-plan": {auth.Operate, project},
 	"report-release": {auth.Operate, project}, "create-rollout": {auth.Operate, project}, "cancel-rollout": {auth.Operate, project},
 	"complete-rollout": {auth.Operate, project}, "confirm-rollout": {auth.Operate, project}, "finish-rollout": {auth.Operate, project},
@@ -70,12 +73,18 @@ var operations = map[string]struct {
 	"list-alerts": {auth.Read, project}, "get-alert": {auth.Read, project}, "explain-alert": {auth.Read, project}, "backtest-alert": {auth.Read, project},
 	"put-alert": {auth.Operate, project}, "delete-alert": {auth.Operate, project}, "ack-alert": {auth.Operate, project},
 	"silence-alert": {auth.Operate, project}, "unsilence-alert": {auth.Operate, project},
+	"list-incidents": {auth.Read, project}, "get-incident": {auth.Read, project}, "get-postmortem": {auth.Read, project},
+	"open-incident": {auth.Operate, project}, "acknowledge-incident": {auth.Operate, project}, "note-incident": {auth.Operate, project},
+	"decide-incident": {auth.Operate, project}, "hand-over-incident": {auth.Operate, project}, "grade-incident": {auth.Operate, project},
+	"resolve-incident": {auth.Operate, project}, "reopen-incident": {auth.Operate, project}, "complete-incident-item": {auth.Operate, project},
+	"close-incident": {auth.Operate, project}, "write-postmortem": {auth.Operate, project},
 
 	"accept-rollout": {auth.Approve, project}, "approve-rollout": {auth.Approve, project}, "promote-rollout": {auth.Approve, project},
 	"restart-rollout": {auth.Approve, project}, "import-baseline": {auth.Approve, project}, "revise-rollout": {auth.Approve, project},
 
 	"list-projects": {auth.Read, project}, "create-project": {auth.Admin, whole}, "rename-project": {auth.Admin, project},
-	"get-storage": {auth.Admin, whole}, "get-me": {auth.Read, serverS}, "list-sessions": {auth.Read, serverS}, "end-session": {auth.Read, serverS},
+	"get-storage": {auth.Admin, whole}, "get-me": {auth.Read, serverS}, "make-slack-code": {auth.Read, serverS}, "list-slack-links": {auth.Read, serverS}, "unlink-slack": {auth.Read, serverS},
+	"list-sessions": {auth.Read, serverS}, "end-session": {auth.Read, serverS},
 	"list-people": {auth.Admin, whole}, "put-person": {auth.Admin, whole}, "delete-person": {auth.Admin, whole}, "set-password": {auth.Admin, whole},
 	"list-tokens": {auth.Admin, serverS}, "create-token": {auth.Admin, serverS}, "revoke-token": {auth.Admin, serverS}, "forget-subject": {auth.Admin, project},
 }
@@ -97,13 +106,20 @@ var forms = map[string]struct {
 	"/plans/{plan}/simulate":           {need: auth.Read, path: "/plans/checkout/simulate"},
 	"/plans/{plan}/diff":               {need: auth.Read, path: "/plans/checkout/diff?from=1&to=draft"},
 	"/issues/{id}":                     {need: auth.Operate, path: "/issues/SERIN-1", form: url.Values{"do": {"review"}}},
+	"/incidents/{id}/{do}":             {need: auth.Operate, path: "/incidents/INC-1/note", form: url.Values{"text": {"looking"}}},
 	"/alerts/{id}/{do}":                {need: auth.Operate, path: "/alerts/tried/unsilence"},
 	"/settings/me/password":            {need: anybody, of: serverS, path: "/settings/me/password", form: url.Values{"password": {"a"}, "again": {"b"}}},
+	"/settings/me/slack":               {need: anybody, of: serverS, path: "/settings/me/slack"},
+	"/settings/me/slack/unlink":        {need: anybody, of: serverS, path: "/settings/me/slack/unlink", form: url.Values{"team": {"T1"}, "user": {"U1"}}},
 	"/settings/sessions/{id}/end":      {need: anybody, of: serverS, path: "/settings/sessions/0123456789abcdef/end"},
 	"/settings/tokens":                 {need: auth.Admin, path: "/settings/tokens"},
 	"/settings/tokens/{id}/revoke":     {need: auth.Admin, path: "/settings/tokens/nothing/revoke", form: url.Values{"reason": {"a test"}}},
 	"/settings/projects":               {need: auth.Admin, path: "/settings/projects"},
 	"/settings/projects/{project}":     {need: auth.Admin, path: "/settings/projects/1"},
+	"/settings/oncall/override":        {need: auth.Operate, of: whole, path: "/settings/oncall/override", form: url.Values{"rota": {"nobody"}}},
+	"/settings/oncall/ack":             {need: auth.Operate, of: whole, path: "/settings/oncall/ack", form: url.Values{"page": {"nobody"}}},
+	"/settings/oncall/contact":         {need: anybody, of: serverS, path: "/settings/oncall/contact"},
+	"/settings/channels/retry":         {need: auth.Operate, of: whole, path: "/settings/channels/retry", form: url.Values{"address": {"pagerduty:nobody"}}},
 	"/settings/channels/test":          {need: auth.Operate, of: whole, path: "/settings/channels/test", form: url.Values{"address": {"pagerduty:nobody"}}},
 	"/settings/forget":                 {need: auth.Admin, path: "/settings/forget", form: url.Values{"user": {"nobody-known"}, "again": {"nobody-known"}, "reason": {"a test"}}},
 	"/settings/people":                 {need: auth.Admin, path: "/settings/people"},
@@ -323,6 +339,7 @@ func TestEveryFormIsGuarded(t *testing.T) {
 	id := s.create(checkoutPlan)
 	s.envelope(minifiedCrash(strings.Repeat("a", 32), "web@1")) // SERIN-1
 	s.ask(http.MethodPut, "/alerts/tried?project=1", map[string]any{"limit": 5}, nil)
+	s.ask(http.MethodPost, "/incidents", map[string]any{"title": "tried"}, nil) // INC-1
 	for _, route := range postRoutes(t) {
 		row, known := forms[route]
 		if !known {
@@ -466,7 +483,7 @@ func TestEveryKeyHasItsDoor(t *testing.T) {
 	s.ask(http.MethodPut, "/flags/inner", `{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"on"}`, nil)
 	s.ask(http.MethodPut, "/flags/outer", `{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"on","metadata":{"client":true}}`, nil)
 	page := s.token(map[string]any{"name": "page", "kind": "flags", "origins": []string{"https://shop.example"}})
-	secret := s.token(map[string]any{"name": "api", "kind": "ingest"})
+	secret := s.token(map[string]any{"name": "api", "kind": "ingest", "secret": true})
 	doors := []string{"flag for clients", "flag for servers", "list of flags", "stream of flags", "telemetry", "telemetry of another project"}
 	const yes, no, none, barred = 200, 401, 404, 403
 	for _, tc := range []struct {

@@ -66,6 +66,11 @@ func TestPagesAreAccessible(t *testing.T) {
 	a.page("plan", "/rollouts/"+running+"/plan")
 	a.page("plan before the start", "/rollouts/"+preflight+"/plan")
 	a.page("runbook", "/rollouts/"+running+"/runbook")
+	a.page("panels", "/rollouts/"+running+"/panels")
+	s.ask(http.MethodPost, "/incidents", map[string]any{"title": "Search fails", "rollout": running}, nil)
+	a.page("incidents", "/incidents")
+	a.page("incident", "/incidents/INC-1")
+	a.page("decide", "/incidents/INC-1/decide?do=hold")
 	var stored controller.PlanStored
 	s.ask(http.MethodPost, "/plans", strings.NewReplacer("plan: checkout", "plan: running", "newCheckout", "flag-running", "p1 > 50", "p1 > 60").Replace(checkoutPlan), &stored)
 	a.page("plans", "/plans")
@@ -84,7 +89,7 @@ func TestPagesAreAccessible(t *testing.T) {
 	a.page("welcome, following a user", "/welcome?user=u1&flag=newCheckout")
 	a.page("emergency runbook", "/rollouts/"+running+"/emergency")
 	a.page("baseline", "/plans/running/baseline")
-	for _, path := range []string{"/settings/storage", "/settings/forget"} {
+	for _, path := range []string{"/settings/storage", "/settings/forget", "/settings/oncall"} {
 		a.page(path, path)
 	}
 	s.envelope(minifiedCrash(strings.Repeat("a", 32), "web@1"))

@@ -13,7 +13,10 @@ func (s *Server) alertEngine(ctx context.Context, db store.Store) (*alerting.Eng
 	return alerting.New(ctx, alerting.Options{
 		Store: db, Evidence: s.evidence, Clock: s.o.Clock, Logger: s.o.Logger, BaseURL: s.DashboardURL(),
 		Key: evidence.AlertKey, Keep: evidence.KeptAlertCounts,
-		Wake: s.control.WakeCourier, Knows: s.control.Courier().Knows,
+		Changed: func() { s.feed.Send("alert", struct{}{}) },
+		Heard:   s.evidence.AlertsHeard, Under: s.underWay,
+		Opened: opener(s.alertTold),
+		Wake:   s.control.WakeCourier, Knows: s.control.Courier().Knows,
 		Rollouts: func() []alerting.Rollout {
 			active := s.control.AlertPlans()
 			out := make([]alerting.Rollout, len(active))

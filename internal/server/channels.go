@@ -7,7 +7,6 @@ import (
 	"serin/internal/notify/email"
 	"serin/internal/notify/jira"
 	"serin/internal/notify/pagerduty"
-	"serin/internal/notify/slack"
 	"serin/internal/notify/webhook"
 	"serin/internal/outbound"
 )
@@ -27,6 +26,9 @@ func (s *Server) notifiers(c, before config.Config) error {
 		}
 		made[name] = n
 	}
+	if err := s.useAlertmanagers(c, before); err != nil {
+		return err
+	}
 	hooks, err := s.hooks(c)
 	if err != nil {
 		return err
@@ -40,16 +42,13 @@ func (s *Server) notifiers(c, before config.Config) error {
 	}
 	courier := s.control.Courier()
 	s.pagersAndTickets(c, before)
+	s.connectRotas(nil, c.PagerDuty)
 	if post != nil {
 		courier.Use("email", post)
 	} else if before.Email.Host != "" {
 		courier.Use("email", nil)
 	}
-	if c.Slack.Token != "" {
-		courier.Use("slack", slack.New(slack.Options{Token: c.Slack.Token, BaseURL: c.Slack.APIURL, Channels: c.Slack.Channels, Logger: s.o.Logger}))
-	} else if before.Slack.Token != "" {
-		courier.Use("slack", nil)
-	}
+	s.useSlack(c, before)
 	for name := range before.Webhooks {
 		if made[name] == nil {
 			courier.Use("webhook:"+name, nil)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,18 @@ func TestDualSend(t *testing.T) {
 		u.check(t)
 	}
 	t.Run("go", func(t *testing.T) { send(t, "main.go", example("go"), "GOFLAGS=-mod=readonly", "go", "run") })
+	t.Run("browser", func(t *testing.T) {
+		page := pageWith(t, "newest", "dual.js")
+		b, u, s := open(t), newUpstream(t), start(t, 1)
+		b.visit(page + "/checkout?" + url.Values{"sentry": {u.dsn}, "dsn": {s.boot.DSN}}.Encode())
+		b.see("the page is ready", `document.body.dataset.ready`)
+		eventually(t, "both have it", func() error {
+			if u.has("cart is broken") == 0 || s.counters()["counted:error"] == 0 {
+				return errors.New("not both yet")
+			}
+			return nil
+		})
+	})
 	t.Run("node", func(t *testing.T) {
 		packages := installedAt(t, "newest/node_modules")
 		send(t, "app.cjs", example("js"), "NODE_PATH="+packages, inPath(t, "node"))

@@ -17,8 +17,10 @@ const forwardDir = "forward"
 // passedOn gives the telemetry door's requests to the forwarder.
 type passedOn struct{ *forward.Forwarder }
 
+var _ intake.LargeForwarder = passedOn{}
+
 func (p passedOn) Forward(f intake.Forwarded) {
-	if !p.Forwards(f.Project) {
+	if !p.Forwards(f.Project) && f.File == "" {
 		return
 	}
 	r := f.Request
@@ -28,7 +30,7 @@ func (p passedOn) Forward(f intake.Forwarded) {
 	}
 	p.Accept(forward.Request{
 		Project: f.Project, Endpoint: f.Endpoint, Key: f.Key, Address: host,
-		Header: r.Header, Query: r.URL.Query(), Body: f.Body, Received: f.Received,
+		Header: r.Header, Query: r.URL.Query(), Body: f.Body, File: f.File, Received: f.Received,
 	})
 }
 

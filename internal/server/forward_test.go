@@ -189,25 +189,9 @@ func TestForwardKilled(t *testing.T) {
 }
 
 // TestForwardSlowUpstream: serin's own answers are as quick with an upstream
-// that hangs, fails or refuses as with one that is well.
+// that hangs or refuses as with one that is well. The three are asked in turn,
+// so that what else the machine does slows all of them alike.
 func TestForwardSlowUpstream(t *testing.T) {
-	p99 := func(answer func(http.ResponseWriter, *http.Request) bool) time.Duration {
-		u := newUpstream(t)
-		u.answer = answer
-		s := startWith(t, server.Options{Clock: clock.Real(), Config: to(u.dsn)})
-		var took []time.Duration
-		for i := range 300 {
-			body := errorEnvelope(eventID(i), fmt.Sprint("user-", i), "newCheckout", i%2 == 0)
-			began := time.Now()
-			if a := s.envelope(body); a.status != http.StatusOK {
-				t.Fatalf("%d %s", a.status, a.body)
-			}
-			took = append(took, time.Since(began))
-		}
-		slices.Sort(took)
-		return took[len(took)*99/100]
-	}
-	well := p99(nil)
 	hang := func(_ http.ResponseWriter, r *http.Request) bool {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -218,13 +202,34 @@ func TestForwardSlowUpstream(t *testing.T) {
 		w.WriteHeader(http.StatusTooManyRequests)
 		return true
 	}
-	// A shared machine is noisy; waiting for the upstream would be seconds.
-	most := 5*well + 100*time.Millisecond
-	for name, answer := range map[string]func(http.ResponseWriter, *http.Request) bool{"hangs": hang, "limits": limit} {
-		got := p99(answer)
-		t.Logf("%s: p99 %v, %v with one that is well", name, got, well)
-		if got > most {
-			t.Errorf("%s: p99 is %v, want at most %v", name, got, most)
+	names := []string{"is well", "hangs", "limits"}
+	var sites []*site
+	for _, answer := range []func(http.ResponseWriter, *http.Request) bool{nil, hang, limit} {
+		u := newUpstream(t)
+		u.answer = answer
+		sites = append(sites, startWith(t, server.Options{Clock: clock.Real(), Config: to(u.dsn)}))
+	}
+	took := make([][]time.Duration, len(sites))
+	for i := range 200 {
+		body := errorEnvelope(eventID(i), fmt.Sprint("user-", i), "newCheckout", i%2 == 0)
+		for k := range sites {
+			k = (k + i) % len(sites) // nobody is always the first
+			began := time.Now()
+			if a := sites[k].envelope(body); a.status != http.StatusOK {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			took[k] = append(took[k], time.Since(began))
+		}
+	}
+	for k := range took {
+		slices.Sort(took[k])
+		at := func(percent int) time.Duration { return took[k][len(took[k])*percent/100] }
+		well := func(percent int) time.Duration { return took[0][len(took[0])*percent/100] }
+		t.Logf("one that %s: p50 %v, p90 %v, p99 %v", names[k], at(50), at(90), at(99))
+		// The median must be the same but for noise; of the slowest, which are
+		// few, more is let pass. Waiting for the upstream would be seconds.
+		if at(50) > 2*well(50) || at(90) > 3*well(90) || at(99) > 5*well(99) {
+			t.Errorf("one that %s slows the answers: p50 %v, p90 %v, p99 %v, against %v, %v, %v", names[k], at(50), at(90), at(99), well(50), well(90), well(99))
 		}
 	}
 }

@@ -85,12 +85,16 @@ func limitBody(next http.Handler, limit time.Duration) http.Handler {
 	})
 }
 
+// hooksPrefix begins the paths by which other systems tell of their alerts;
+// some end as those of the Sentry protocol do.
+const hooksPrefix = "/hooks/"
+
 // route gives the Sentry protocol's paths, which may have any prefix (a DSN
 // may), to telemetry and the rest to mux. The operator API's own paths have
 // the same shape and come first.
 func route(mux, telemetry http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, _, ok := intake.Match(r.URL.Path); ok && !strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+		if _, _, ok := intake.Match(r.URL.Path); ok && !strings.HasPrefix(r.URL.Path, api.Prefix+"/") && !strings.HasPrefix(r.URL.Path, hooksPrefix) {
 			telemetry.ServeHTTP(w, r)
 			return
 		}

@@ -11,6 +11,7 @@ import (
 
 	"serin/internal/auth"
 	"serin/internal/config"
+	"serin/internal/response"
 	"serin/internal/store"
 	"serin/internal/web"
 )
@@ -38,7 +39,7 @@ func planIn(id string) string {
 }
 
 // things are what a project has in TestProjects, by the parameters of paths.
-type things struct{ rollout, flag, plan, issue, key, token, alert string }
+type things struct{ rollout, flag, plan, issue, key, token, alert, incident string }
 
 // furnish puts a rollout with its flag and plan, an issue and keys into a project.
 func (s *site) furnish(id, dsnKey string) things {
@@ -57,6 +58,9 @@ func (s *site) furnish(id, dsnKey string) things {
 	}
 	out.issue, out.alert = issues[0].ID, "alert-in-"+id
 	s.ask(http.MethodPut, "/alerts/"+out.alert+"?project="+id, map[string]any{"limit": 5}, nil)
+	var opened response.View
+	s.ask(http.MethodPost, "/incidents?project="+id, map[string]any{"title": "office network"}, &opened)
+	out.incident = opened.ID
 	var made struct{ ID, Secret string }
 	s.ask(http.MethodPost, "/tokens", map[string]any{"name": "server of " + id, "kind": "flags-server", "project": id}, &made)
 	out.key, out.token = made.Secret, made.ID
@@ -120,20 +124,23 @@ func (h things) fill(path string) string {
 	if strings.Contains(path, "/alerts/") {
 		id = h.alert
 	}
+	if strings.Contains(path, "/incidents/") {
+		id = h.incident
+	}
 	return strings.NewReplacer("{id}", id, "{key}", h.flag, "{plan}", h.plan, "{metric}", "errors").Replace(path)
 }
 
 // own reports whether text tells of the things of a project.
 func (h things) in(text string) bool {
 	return strings.Contains(text, h.rollout) || strings.Contains(text, `"`+h.flag+`"`) || strings.Contains(text, `"`+h.plan+`"`) ||
-		strings.Contains(text, `"`+h.issue+`"`) || strings.Contains(text, `"`+h.token+`"`) || strings.Contains(text, `"`+h.alert+`"`)
+		strings.Contains(text, `"`+h.issue+`"`) || strings.Contains(text, `"`+h.token+`"`) || strings.Contains(text, `"`+h.alert+`"`) || strings.Contains(text, `"`+h.incident+`"`)
 }
 
 // listsOfProjects: lists hold what is in the caller's projects and, asked for
 // one of them, of that one only.
 func (s *site) listsOfProjects(callers []caller, all map[string]things) {
 	s.t.Helper()
-	lists := []string{"/rollouts", "/flags", "/flags/stale", "/plans", "/issues", "/audit"}
+	lists := []string{"/incidents", "/rollouts", "/flags", "/flags/stale", "/plans", "/issues", "/audit"}
 	for _, c := range callers {
 		if c.scope == "" {
 			continue

@@ -88,8 +88,6 @@ const (
 	stuckAfter = 15 * time.Minute
 	// refusedLately is how long a refusal for overload is told of.
 	refusedLately = time.Minute
-	// outboxRead bounds the notices that are looked at.
-	outboxRead = 1000
 )
 
 // checks makes the checks of the server's health.
@@ -104,7 +102,7 @@ func (s *Server) checks(ctx context.Context, reg prometheus.Registerer) (*health
 			seen = st.At
 		}
 	}
-	checks := []health.Check{s.stage.check, s.checkStore, s.checkRoom, s.checkPlans, s.checkQueue, health.NewWall(s.o.Clock, seen).Check, s.checkOutbox}
+	checks := []health.Check{s.stage.check, s.checkStore, s.checkRoom, s.checkPlans, s.checkQueue, health.NewWall(s.o.Clock, seen).Check, s.checkOutbox, s.checkSlack}
 	if s.certificates != nil {
 		checks = append(checks, s.certificates.Check)
 		reg.MustRegister(s.certificates)
@@ -176,26 +174,32 @@ func (s *Server) checkQueue(context.Context) []health.Reason {
 		Text: fmt.Sprintf("Telemetry comes faster than it can be stored: %d of %d events wait, more are refused with 429. See what the disk bears, or sample in the SDKs.", b.Waiting, b.Limit)}}
 }
 
-// checkOutbox looks for notices that should be delivered by now.
-func (s *Server) checkOutbox(ctx context.Context) []health.Reason {
+// checkOutbox looks for notices that should be delivered by now, and for those
+// that were given up.
+func (s *Server) checkOutbox(ctx context.Context) (out []health.Reason) {
 	if s.stage.phase.Load() == stopping {
 		return nil
 	}
-	now := s.o.Clock.Now()
-	old := now.Add(-time.Duration(float64(stuckAfter) * s.o.Clock.Rate()))
-	waiting, err := s.store.Due(ctx, now.Add(24*time.Hour), outboxRead)
+	channels, err := s.control.Courier().Health(ctx)
 	if err != nil {
 		return nil // the store's own check tells
 	}
-	n := 0
-	for _, o := range waiting {
-		if o.At.Before(old) && (o.Error != "" || !o.Next.After(now)) {
-			n++
+	now := s.o.Clock.Now()
+	old := now.Add(-time.Duration(float64(stuckAfter) * s.o.Clock.Rate()))
+	var stuck, waiting, dead int64
+	for _, c := range channels {
+		dead += c.Dead
+		if c.Waiting > 0 && c.Oldest.Before(old) {
+			stuck, waiting = stuck+1, waiting+c.Waiting
 		}
 	}
-	if n == 0 {
-		return nil
+	if stuck > 0 {
+		out = append(out, health.Reason{Name: health.Outbox, Level: health.Warning,
+			Text: fmt.Sprintf("Channels with notices that are not delivered for more than %s: %d, in all %d notices wait. Settings, Channels shows which and why.", stuckAfter, stuck, waiting)})
 	}
-	return []health.Reason{{Name: health.Outbox, Level: health.Warning,
-		Text: fmt.Sprintf("Notices that are not delivered for more than %s: %d. Settings, Channels shows which and why.", stuckAfter, n)}}
+	if dead > 0 {
+		out = append(out, health.Reason{Name: health.DeadLetters, Level: health.Warning,
+			Text: fmt.Sprintf("Notices that were given up: %d. Settings, Channels shows where and why, and sends them again; so does serin notify retry.", dead)})
+	}
+	return out
 }

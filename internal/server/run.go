@@ -35,7 +35,12 @@ func (s *Server) Run(ctx context.Context) error {
 	run("evidence", s.evidence.Run)
 	run("controller", s.control.Run)
 	run("alerts", s.alerts.Run)
+	run("paging", s.paging.Run)
+	run("incidents", s.incidents.Run)
+	run("panels", s.panels.Run)
+	run("alertmanager", s.alertmanager.Run)
 	run("retention", s.keeper.Run)
+	run("slack", s.slack.Run)
 	run("sources", s.poller.Run)
 	run("forwarding", s.forward.Run)
 	group.Go(func() error {
@@ -84,7 +89,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Reloaded names the keys of the configuration that Reload takes over.
-var Reloaded = []string{"`limits`", "`retention`", "`disk`", "`slack`", "`webhooks`", "`pagerduty`", "`jira`", "`email`", "`deploy_hooks`", "`sources`", "`forward`", "`trusted_proxies`", "`log.level`", "certificate files"}
+var Reloaded = []string{"`limits`", "`retention`", "`disk`", "`slack`", "`slackhook`", "`webhooks`", "`pagerduty`", "`jira`", "`email`", "`alertmanager`", "`deploy_hooks`", "`sources`", "`forward`", "`trusted_proxies`", "`log.level`", "certificate files"}
 
 // Reload takes over what of c needs no restart and logs which keys those were;
 // the rest stays as it was until the next start, and the log names what of it
@@ -124,9 +129,10 @@ func (s *Server) Reload(c config.Config) error {
 		s.limits.telemetry.set(c.Limits.Telemetry)
 	}
 	next := &s.o.Config
-	next.Slack, next.Webhooks, next.DeployHooks, next.TrustedProxies = c.Slack, c.Webhooks, c.DeployHooks, c.TrustedProxies
+	next.Slack, next.SlackHooks, next.Webhooks, next.DeployHooks, next.TrustedProxies = c.Slack, c.SlackHooks, c.Webhooks, c.DeployHooks, c.TrustedProxies
 	next.Sources, next.Forward = c.Sources, c.Forward
 	next.PagerDuty, next.Jira, next.Email = c.PagerDuty, c.Jira, c.Email
+	next.Alertmanagers = c.Alertmanagers
 	next.Limits, next.Retention, next.Disk, next.Log.Level = c.Limits, c.Retention, c.Disk, c.Log.Level
 	attrs := []any{"taken over", config.Changed(before, *next)}
 	if waiting := config.Changed(*next, c); len(waiting) > 0 {

@@ -306,7 +306,10 @@ func pageWith(t *testing.T, release, script string) string {
 	mux.HandleFunc("GET /checkout", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, `<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="data:,"><h1>Checkout</h1><p>Three things in your cart.</p>
-<button id="cart">Cart</button> <button id="pay">Pay</button> <button id="complain">Complain</button><script defer src="/app.js"></script>`)
+<button id="cart">Cart</button> <button id="pay">Pay</button> <button id="complain">Complain</button> <button id="slow">Count</button><script>
+slow.onclick = () => { for (const end = performance.now() + 120; performance.now() < end;); slow.textContent = "Counted"; };
+const shift = () => { const ad = document.createElement("p"); ad.style.height = "90px"; ad.id = "ad"; document.body.prepend(ad); }; // pushes the page down
+</script><script defer src="/app.js"></script>`)
 	})
 	mux.HandleFunc("GET /left", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /app.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, bundle) })
@@ -323,8 +326,14 @@ func (s *shop) use(b *tab, page, user, variant string, buttons ...string) {
 		"serin": {s.url}, "project": {s.boot.Project}, "key": {s.boot.PublicKey}}.Encode())
 	b.see("the page is ready", `document.body.dataset.ready`)
 	b.see("the page is painted", `performance.getEntriesByName("first-contentful-paint").length`) // input ends the search for LCP
+	b.must("shift()", nil)
+	b.must("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(true))))", nil)
 	for _, button := range buttons {
 		b.do("press "+button, chromedp.Click(chromedp.CSS("#"+button)))
+		if button == "slow" { // its paint ends the interaction
+			b.see("it has counted", `slow.textContent === "Counted"`)
+			b.must("new Promise(r => setTimeout(() => requestAnimationFrame(() => setTimeout(() => r(true), 100)), 100))", nil)
+		}
 	}
 	if slices.Contains(buttons, "cart") {
 		eventually(s.t, "the page load is told", func() error {
@@ -346,12 +355,12 @@ func TestBrowserSDKs(t *testing.T) {
 			page := pageWith(t, release, "browser.js")
 			b := open(t)
 			s := openShop(t)
-			s.use(b, page, s.in, "new", "cart", "pay", "complain")
-			s.use(b, page, s.out, "old", "cart", "pay", "complain")
+			s.use(b, page, s.in, "new", "slow", "cart", "pay", "complain")
+			s.use(b, page, s.out, "old", "slow", "cart", "pay", "complain")
 			s.issues(map[string][2]int{"RangeError: cart is slow": {1, 1}, "TypeError: cart is broken": {1, 0}})
 			s.found(want{"errors", 2, 1}, want{"p2", 1, 0}, want{"crash_free", 0, 1}, want{"lcp", positive, positive}, want{"fcp", positive, positive}, want{"ttfb", positive, positive})
 			if release == "newest" {
-				s.found(want{"complaints", 1, 1})
+				s.found(want{"complaints", 1, 1}, want{"cls", positive, positive}, want{"inp", positive, positive})
 			}
 		})
 	}
@@ -365,9 +374,9 @@ func TestWebVitals(t *testing.T) {
 			page := pageWith(t, release, "vitals.js")
 			b := open(t)
 			s := openShop(t)
-			s.use(b, page, s.in, "new")
-			s.use(b, page, s.out, "old")
-			s.found(want{"lcp", positive, positive}, want{"fcp", positive, positive}, want{"ttfb", positive, positive})
+			s.use(b, page, s.in, "new", "slow")
+			s.use(b, page, s.out, "old", "slow")
+			s.found(want{"lcp", positive, positive}, want{"fcp", positive, positive}, want{"ttfb", positive, positive}, want{"cls", positive, positive}, want{"inp", positive, positive})
 		})
 	}
 }

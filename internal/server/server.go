@@ -27,17 +27,23 @@ import (
 	"serin/internal/clock"
 	"serin/internal/config"
 	"serin/internal/controller"
+	"serin/internal/dashboard"
 	"serin/internal/evidence"
 	"serin/internal/flag"
 	"serin/internal/forward"
 	"serin/internal/health"
+	"serin/internal/hooks"
 	"serin/internal/hub"
 	"serin/internal/intake"
 	"serin/internal/intake/beacon"
 	"serin/internal/intake/otlp"
 	"serin/internal/intake/sentry"
+	"serin/internal/notify/alertmanager"
 	"serin/internal/ofrep"
+	"serin/internal/paging"
 	"serin/internal/poll"
+	"serin/internal/response"
+	"serin/internal/slackapp"
 	"serin/internal/store"
 	"serin/internal/store/sqlite"
 	"serin/internal/symbolicate"
@@ -73,22 +79,31 @@ type Options struct {
 
 // Server is a serin server. Make it with New, serve with Run.
 type Server struct {
-	o          Options
-	entrances  []*entrance // the first is for clients
-	proxies    proxies
-	store      store.Store
-	verify     func(context.Context) error // reads the whole database
-	evidence   *evidence.Engine
-	control    *controller.Controller
-	alerts     *alerting.Engine
-	bootstrap  *Bootstrap
-	keeper     *upkeep.Keeper
-	health     *health.Checker
-	poller     *poll.Poller
-	forward    *forward.Forwarder
-	stage      *stage
-	limits     limits
-	endStreams func() // lets go of connected clients
+	o         Options
+	entrances []*entrance // the first is for clients
+	proxies   proxies
+	store     store.Store
+	verify    func(context.Context) error // reads the whole database
+	evidence  *evidence.Engine
+	control   *controller.Controller
+	alerts    *alerting.Engine
+	paging    *paging.Engine
+	rotas     rotaDoors // their addresses at the courier
+	incidents *response.Engine
+	panels    *dashboard.Dashboard
+	// alertmanager keeps what fires alive at the Alertmanagers of the configuration.
+	alertmanager *alertmanager.Notifier
+	people       *auth.Auth
+	slack        *slackapp.App
+	bootstrap    *Bootstrap
+	keeper       *upkeep.Keeper
+	health       *health.Checker
+	poller       *poll.Poller
+	forward      *forward.Forwarder
+	stage        *stage
+	limits       limits
+	feed         *hub.Feed
+	endStreams   func() // lets go of connected clients
 	// certificates are those that the listeners serve; nil = no TLS.
 	certificates *health.Certificates
 	closers      []closer // in the order of opening
@@ -168,6 +183,7 @@ func (s *Server) setup(ctx context.Context) error {
 	}
 	flags, feed := hub.New(), hub.NewFeed(time.Now().UnixMilli(), 0)
 	s.endStreams = func() { feed.Close(); flags.Close() }
+	s.feed = feed
 	durable := evidence.Store(db)
 	if o.Durable != nil {
 		durable = o.Durable(durable)
@@ -189,18 +205,30 @@ func (s *Server) setup(ctx context.Context) error {
 		return err
 	}
 	s.control, err = controller.New(ctx, controller.Options{
-		Sources: s.poller.Configured,
-		Store:   db, Evidence: watcher{s.evidence}, Publisher: flags, Feed: feed, Clock: o.Clock,
+		Sources: s.poller.Configured, PlansChanged: func() { s.panels.Changed() },
+		Store: db, Evidence: watcher{s.evidence}, Publisher: flags, Feed: feed, Clock: o.Clock,
 		Logger: o.Logger, Registry: reg, BaseURL: s.DashboardURL(), Site: s.site(), Fault: o.Fault,
 	})
 	if err != nil {
 		return err
 	}
 	s.evidence.OnArrival(s.control.Arrived)
+	s.panels = s.dashboards(db)
+	if s.paging, err = s.pagingEngine(ctx, db); err != nil {
+		return fmt.Errorf("read on-call: %w", err)
+	}
 	if s.alerts, err = s.alertEngine(ctx, db); err != nil {
 		return fmt.Errorf("read alerts: %w", err)
 	}
 	s.evidence.OnArrival(s.alerts.Arrived)
+	if s.incidents, err = s.responder(ctx, db); err != nil {
+		return fmt.Errorf("read incidents: %w", err)
+	}
+	s.evidence.OnArrival(s.incidents.Arrived)
+	if s.alertmanager, err = alertmanager.New(alertmanager.Options{Logger: o.Logger, Now: o.Clock.Now}); err != nil {
+		return err
+	}
+	s.people, s.slack = people, s.slackApp(people, scrub, slackapp.Options{Registry: reg})
 	if err := s.notifiers(o.Config, config.Config{}); err != nil {
 		return err
 	}
@@ -218,16 +246,16 @@ func (s *Server) setup(ctx context.Context) error {
 	signedIn := sessions{people}
 	stacks := symbolicate.New(s.store, o.Logger)
 	issues := issueDesk{stacks, s.store, s.evidence, o.Clock.Now}
-	dashboard, err := web.New(web.Options{Issues: issues, Alerts: s.alerts,
+	site, err := web.New(web.Options{Incidents: incidentPages{s.incidents, s.control}, Panels: s.panels, Issues: issues, Alerts: s.alerts,
 		Rollouts: pages{s.control}, Sessions: signedIn, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version,
 		Connect: s.connect(ctx), PlainHTTP: !strings.HasPrefix(s.DashboardURL(), "https://"), Provider: s.provider(people),
-		Access: people, Arrived: s.arrived, Doctor: doctor(api.Doctor{Flags: flags, Auth: people, Evidence: s.evidence, Now: o.Clock.Now}), Outbox: db, Reach: s.control.Courier().Reach, Channels: s.control, Forgetter: s.evidence,
+		Access: people, Arrived: s.arrived, Doctor: doctor(api.Doctor{Flags: flags, Auth: people, Evidence: s.evidence, Now: o.Clock.Now}), Outbox: db, Reach: s.control.Courier().Reach, Channels: s.control, Slack: s.slackDoor, OnCall: s.paging, Forgetter: s.evidence,
 		Storage: s.keeper.Report, Health: s.health.Report, Sources: s.poller, Forwarding: s.forward,
 	})
 	if err != nil {
 		return fmt.Errorf("build pages: %w", err)
 	}
-	operator := api.New(api.Options{Forwarding: s.forward, Sources: s.poller, Issues: issues, Alerts: s.alerts, SourceMaps: sourceMaps{stacks, s.store, o.Clock.Now},
+	operator := api.New(api.Options{OnCall: s.paging, Panels: s.panels, Forwarding: s.forward, Sources: s.poller, Issues: issues, Alerts: s.alerts, Incidents: s.incidents, SourceMaps: sourceMaps{stacks, s.store, o.Clock.Now},
 		Controller: s.control, Store: db, Evidence: s.evidence, Flags: flags, Auth: people, Sessions: signedIn,
 		Feed: feed, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version, Storage: s.keeper.Report, Scrub: scrub,
 	})
@@ -253,12 +281,16 @@ func (s *Server) setup(ctx context.Context) error {
 	clients := http.NewServeMux()
 	clients.Handle("/ofrep/v1/", withAddress(served))
 	clients.HandleFunc("GET /healthz", alive)
+	fromOutside := withAddress(hooks.New(hooks.Options{Key: hookKeys(people), Hear: s.alerts.Hear, Now: o.Clock.Now, Logger: o.Logger, Registry: reg}))
+	clients.Handle("/hooks/alertmanager/", fromOutside)
+	clients.Handle("/hooks/sentry/", fromOutside)
+	clients.Handle("/hooks/slack", s.slack)
 	operators := http.NewServeMux()
 	operators.Handle(api.Prefix+"/", counted("api", operator))
 	operators.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	operators.HandleFunc("GET /healthz", alive)
 	operators.Handle("GET /readyz", s.health)
-	operators.Handle("/", counted("web", withAddress(dashboard)))
+	operators.Handle("/", counted("web", withAddress(site)))
 	s.serve(clients, operators, withAddress(telemetry))
 	return nil
 }

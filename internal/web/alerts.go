@@ -18,6 +18,8 @@ import (
 
 // Alerts is what the pages about alert rules show and change.
 type Alerts interface {
+	// Project is the project of a rule, or store.ErrNotFound.
+	Project(id string) (string, error)
 	List(sees func(project string) bool) []alerting.View
 	Get(id string) (alerting.View, error)
 	Why(ctx context.Context, id string, at time.Time) (alerting.Why, error)
@@ -52,7 +54,7 @@ func (s *server) alerts(w http.ResponseWriter, r *http.Request) {
 	for i := range all {
 		b.Rows = append(b.Rows, alertRowOf(&all[i], now))
 	}
-	s.render(w, r, http.StatusOK, "alerts", page{Title: "Alerts", Section: "alerts", Body: b})
+	s.render(w, r, http.StatusOK, "alerts", page{Title: "Alerts", Section: "alerts", Live: true, Body: b})
 }
 
 func alertsLead(all []alerting.View) string {

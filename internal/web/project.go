@@ -17,7 +17,10 @@ import (
 // plan, and Access and Issues their own.
 
 // ownLists are Rollouts whose lists hold what the person who asks may see.
-type ownLists struct{ Rollouts }
+type ownLists struct {
+	Rollouts
+	alerts Alerts // nil = there are none
+}
 
 func (o ownLists) Views(ctx context.Context) ([]controller.View, error) {
 	all, err := o.Rollouts.Views(ctx)
@@ -35,6 +38,9 @@ func (o ownLists) Audit(ctx context.Context, q controller.AuditQuery) ([]store.A
 	if p := PersonOf(ctx).Principal; !p.WholeServer() {
 		q.Sees = func(target string) bool {
 			project := o.TargetProject(ctx, target)
+			if id, ofAlert := strings.CutPrefix(target, "alert "); ofAlert && o.alerts != nil {
+				project, _ = o.alerts.Project(id) // one that is gone is nobody's
+			}
 			return project != "" && p.InProject(project)
 		}
 	}

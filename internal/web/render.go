@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"serin/internal/incident"
 )
 
 //go:embed templates
@@ -69,6 +71,7 @@ type page struct {
 	Crumb, CrumbURL string
 	Section         string // part of the dashboard: "" = rollouts, errors, alerts, plans, audit, settings
 	Record          bool   // loads the styles of checklist, clean-up, explanation and report
+	Panels          bool   // loads the styles of panels
 	Charts          bool   // loads the chart library
 	Live            bool   // listens to the stream
 	Dock            bool   // has an action dock on phones
@@ -82,6 +85,8 @@ type page struct {
 	Settings                bool // there are settings pages
 	Errors                  bool // there are pages about errors
 	Alerts                  bool // there are pages about alerts
+	Incidents               bool // there are pages about incidents
+	OpenIncidents           int  // that the person sees
 	CSRF                    string
 	Now                     stamp
 	NowText                 string
@@ -146,9 +151,15 @@ func (s *server) fill(r *http.Request, p *page, whole bool) {
 		return
 	}
 	p.Settings, p.Errors, p.Alerts = s.Access != nil, s.Issues != nil, s.Options.Alerts != nil
+	p.Incidents = s.Options.Incidents != nil
 	p.SignedIn, p.Person, p.Initials, p.CSRF = true, v.Person, initials(v.Person.Name), s.Sessions.CSRF(v.Cookie)
 	if !v.Person.Principal.InProject("") {
 		p.Connect.DSN = s.ownDSN(r)
+	}
+	if whole && p.Incidents {
+		for _, i := range s.Options.Incidents.List(v.Person.Principal.InProject, false) {
+			p.OpenIncidents += b2i(i.Status == incident.Open)
+		}
 	}
 	if whole {
 		s.palette(r, p)

@@ -71,6 +71,7 @@ type rolloutBody struct {
 	LintSkipped             string
 	Calendar                *calendarView
 	Runbook                 *runbookView
+	Panels                  *panelsView
 	Deploy                  *deployCard // nil = the plan names no build variable
 	List                    *checklistView
 	Clean                   *cleanupView
@@ -262,7 +263,7 @@ type tab struct {
 
 // tabs are the pages of a rollout. They are all there in every state.
 var tabs = []struct{ key, name, path string }{
-	{"overview", "Overview", ""}, {"checklist", "Checklist", "/checklist"}, {"runbook", "Runbook", "/runbook"}, {"plan", "Plan", "/plan"},
+	{"overview", "Overview", ""}, {"checklist", "Checklist", "/checklist"}, {"panels", "Panels", "/panels"}, {"runbook", "Runbook", "/runbook"}, {"plan", "Plan", "/plan"},
 	{"journal", "Journal", "/journal"}, {"cleanup", "Clean-up", "/cleanup"}, {"report", "Report", "/report"},
 }
 

@@ -33,6 +33,10 @@ type Access interface {
 	SignInLink(ctx context.Context, by auth.Principal, name string) (secret string, err error)
 	Sessions(ctx context.Context, by auth.Principal, person string) ([]auth.OpenSession, error)
 	EndSession(ctx context.Context, by auth.Principal, id string) error
+	// Slack: who one is there.
+	SlackCode(ctx context.Context, by auth.Principal, name string) (code string, err error)
+	SlackLinks(ctx context.Context, by auth.Principal, name string) ([]store.SlackLink, error)
+	UnlinkSlack(ctx context.Context, by auth.Principal, u auth.SlackUser) error
 }
 
 // Outbox is what was told to people.
@@ -51,6 +55,8 @@ func (s *server) settingsRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /settings/storage", s.signedIn(s.storage))
 	mux.HandleFunc("POST /settings/me/password", form(s.ownPassword))
 	mux.HandleFunc("POST /settings/sessions/{id}/end", form(s.endSession))
+	mux.HandleFunc("POST /settings/me/slack", form(s.slackCode))
+	mux.HandleFunc("POST /settings/me/slack/unlink", form(s.slackUnlink))
 	mux.HandleFunc("POST /settings/tokens", form(s.createToken))
 	mux.HandleFunc("POST /settings/projects", form(s.createProject))
 	mux.HandleFunc("POST /settings/projects/{project}", form(s.renameProject))
@@ -58,11 +64,13 @@ func (s *server) settingsRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /settings/tokens/{id}/revoke", form(s.revoke))
 	if s.Options.Channels != nil {
 		mux.HandleFunc("POST /settings/channels/test", form(s.testChannel))
+		mux.HandleFunc("POST /settings/channels/retry", form(s.retryChannel))
 	}
 	if s.Forgetter != nil {
 		mux.HandleFunc("GET /settings/forget", s.signedIn(s.forgetPage))
 		mux.HandleFunc("POST /settings/forget", form(s.forget))
 	}
+	s.onCallRoutes(mux, form)
 	mux.HandleFunc("GET /settings/people", s.signedIn(s.people))
 	mux.HandleFunc("POST /settings/people", form(s.createPerson))
 	mux.HandleFunc("GET /settings/people/{name}", s.signedIn(s.person))
@@ -120,7 +128,7 @@ type settingsBody struct {
 
 // settingsNav is which page of the settings this is.
 type settingsNav struct {
-	On    string // "send", "people", "storage", "me"
+	On    string // "send", "oncall", "people", "storage", "me"
 	Admin bool
 }
 
@@ -158,6 +166,9 @@ func (s *server) showSettingsWith(w http.ResponseWriter, r *http.Request, status
 	if b.Channels, err = s.channels(r.Context()); err == nil {
 		b.Channels, err = s.named(r.Context(), b.Channels, b.MayTest)
 	}
+	if row, any := s.slackDoor(); any && who.WholeServer() {
+		b.Channels = append(b.Channels, row)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -183,6 +194,7 @@ var settingsDone = map[string]string{
 	"removed":  "The account was removed, with its sessions and tokens.",
 	"password": "The new password is set; all sessions of the account have ended.",
 	"session":  "The session was ended.",
+	"slack":    "That user of Slack is nobody here any more.",
 	"project":  "The project is kept.",
 }
 
@@ -195,7 +207,9 @@ func dsn(base, key, project string) string {
 // channelRow is a way to tell people, and how it went last.
 type channelRow struct {
 	Address, Note, Icon string
-	Test                bool // it can be tested by who looks
+	Health              string // how deliveries go, "" = nothing is known
+	Dead                int64  // notices that were given up, where who looks may send them again
+	Test                bool   // it can be tested by who looks
 	Pill                pill
 	At                  stamp
 }

@@ -18,6 +18,52 @@ type fakeChannels struct {
 	out controller.ChannelTest
 	err error
 	by  store.AuditEntry
+
+	dead    int64  // notices to slack:#ops that were given up
+	retried string // address that was retried last
+}
+
+func (f *fakeChannels) WithHealth(_ context.Context, all []controller.ChannelState) ([]controller.ChannelState, error) {
+	for i := range all {
+		if all[i].Address == "slack:#ops" {
+			all[i].Health = &controller.ChannelHealth{Address: "slack:#ops", Waiting: 3, Dead: f.dead, Oldest: fixed.Add(-time.Hour), Since: fixed.Add(-time.Hour), Error: "503 <b>"}
+		}
+	}
+	return all, nil
+}
+
+func (f *fakeChannels) Retry(_ context.Context, _ []string, address string, by store.AuditEntry) (int, error) {
+	n := f.dead
+	f.by, f.retried, f.dead = by, address, 0
+	return int(n), nil
+}
+
+func TestSettingsSendsAgain(t *testing.T) {
+	s, _ := settingsWeb(t, root)
+	f := &fakeChannels{dead: 4}
+	s.Channels = f
+	page := get(t, s, "/settings").Body.String()
+	for _, want := range []string{"failing for 1h: 503 &lt;b&gt;", "3 waiting since", "4 given up", "Send 4 again"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	code, body, _, _ := send(t, s, "/settings/channels/retry", "address", "slack:#ops")
+	if code != http.StatusOK || !strings.Contains(body, "4 notices sent again") || strings.Contains(body, "Send 4 again") || f.retried != "slack:#ops" || f.by.Via != "web" {
+		t.Errorf("retry: %d, by %+v, address %q", code, f.by, f.retried)
+	}
+	if code, _, _, _ := send(t, s, "/settings/channels/retry", "address", " "); code != http.StatusUnprocessableEntity {
+		t.Errorf("retry of no channel: %d", code)
+	}
+	s, _ = settingsWeb(t, auth.Principal{Name: "Ben", Scopes: []string{"read"}})
+	f = &fakeChannels{dead: 4}
+	s.Channels = f
+	if page := get(t, s, "/settings").Body.String(); strings.Contains(page, "Send 4 again") {
+		t.Error("who may only read has a button to send again")
+	}
+	if code, _, _, _ := send(t, s, "/settings/channels/retry", "address", "slack:#ops"); code != http.StatusForbidden || f.retried != "" {
+		t.Errorf("retry by who may only read: %d", code)
+	}
 }
 
 func (f *fakeChannels) Channels(context.Context, func(string) bool) ([]controller.ChannelState, error) {

@@ -20,6 +20,8 @@ type meBody struct {
 	Account  bool // there is one; else the session came by a link for a name
 	Password bool // there is one to be asked for
 	Sessions []sessionRow
+	InSlack  bool       // there is a Slack app
+	Slack    []slackRow // who one is in Slack
 	Error    string
 	Done     string
 }
@@ -46,6 +48,15 @@ func (s *server) showMe(w http.ResponseWriter, r *http.Request, status int, wron
 			s.fail(w, r, err)
 			return
 		}
+	}
+	if b.InSlack = s.Slack != nil && b.Account; b.InSlack {
+		door := s.Slack()
+		b.InSlack = door.HTTP || door.Socket
+		if b.Slack, err = s.slackRows(r, who.Person); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		b.InSlack = b.InSlack || len(b.Slack) > 0
 	}
 	s.render(w, r, status, "me", settingsPage("Your account", "Your account", b))
 }

@@ -23,6 +23,7 @@ type tokenRow struct {
 // kindMay says what a kind of key is for.
 var kindMay = map[string]string{
 	auth.KindIngest: "sends telemetry", auth.KindFlags: "publishable: reads flags marked for clients",
+	auth.KindHook:        "tells of another system's alerts",
 	auth.KindFlagsServer: "reads all flags of its project", auth.KindSignIn: "signs in once",
 }
 
@@ -39,7 +40,7 @@ func (s *server) tokenRowOf(t store.Token) tokenRow {
 	if t.Kind == auth.KindIngest && t.Public != "" {
 		row.May = "publishable: sends telemetry"
 	}
-	for _, part := range []struct{ word, value string }{{"for ", t.Person}, {"project ", t.Project}, {"projects ", strings.Join(t.Projects, ", ")}, {"", t.Environment}, {"pages of ", strings.Join(t.Origins, ", ")}} {
+	for _, part := range []struct{ word, value string }{{"for ", t.Person}, {"project ", t.Project}, {"projects ", strings.Join(t.Projects, ", ")}, {"", t.Environment}, {"pages of ", strings.Join(t.Origins, ", ")}, {"tells ", strings.Join(t.Notify, ", ")}} {
 		if part.value == "" {
 			continue
 		}
@@ -53,7 +54,9 @@ func (s *server) tokenRowOf(t store.Token) tokenRow {
 
 // tokenForm is what was typed into the form for a key or token.
 type tokenForm struct {
-	Name, Kind, Scope, Role, Project, Environment, Origins, Days string
+	Name, Kind, Scope, Role, Project, Environment, Origins, Notify, Days string
+
+	client string // secret of Sentry's integration; it is not shown again
 
 	In []store.Project // to choose from
 }
@@ -74,7 +77,7 @@ func (f tokenForm) Projects() []option {
 // The kinds, scopes and lives that the form offers; what is not offered here
 // is refused.
 var (
-	formKinds  = []string{auth.KindFlags, auth.KindIngest, auth.KindFlagsServer, auth.KindOperator}
+	formKinds  = []string{auth.KindFlags, auth.KindIngest, auth.KindFlagsServer, auth.KindHook, auth.KindOperator}
 	formScopes = []string{string(auth.Read), string(auth.Operate), string(auth.Approve), string(auth.Admin)}
 	formDays   = []string{"30", "90", "365", "0"}
 )
@@ -82,7 +85,7 @@ var (
 // Kinds lists the form's kinds with their words.
 func (f tokenForm) Kinds() []option {
 	words := map[string]string{auth.KindFlags: "Publishable key for flags, in pages and apps", auth.KindIngest: "Publishable key for telemetry (DSN), in pages and apps",
-		auth.KindFlagsServer: "Server key for flags, secret", auth.KindOperator: "Operator token for API and command line, secret"}
+		auth.KindFlagsServer: "Server key for flags, secret", auth.KindHook: "Hook for alerts of Alertmanager or Sentry, secret", auth.KindOperator: "Operator token for API and command line, secret"}
 	return options(formKinds, f.Kind, func(k string) string { return words[k] })
 }
 
@@ -113,7 +116,7 @@ func words(text string) []string {
 
 func readTokenForm(r *http.Request) tokenForm {
 	f := tokenForm{}
-	for name, to := range map[string]*string{"name": &f.Name, "kind": &f.Kind, "scope": &f.Scope, "role": &f.Role, "project": &f.Project, "environment": &f.Environment, "origins": &f.Origins, "days": &f.Days} {
+	for name, to := range map[string]*string{"name": &f.Name, "kind": &f.Kind, "scope": &f.Scope, "role": &f.Role, "project": &f.Project, "environment": &f.Environment, "origins": &f.Origins, "notify": &f.Notify, "client": &f.client, "days": &f.Days} {
 		*to = strings.TrimSpace(r.FormValue(name))
 	}
 	return f
@@ -140,6 +143,8 @@ func (f tokenForm) token() (n auth.NewToken, why string) {
 		if f.Project != "" {
 			n.Projects = []string{f.Project}
 		}
+	case auth.KindHook:
+		n.Project, n.Notify, n.ClientSecret = f.Project, words(f.Notify), f.client
 	default:
 		n.Project, n.Environment, n.Origins = f.Project, f.Environment, words(f.Origins)
 	}

@@ -7,6 +7,7 @@
 //	/welcome?user=&flag=           the first steps and which are done; one user followed from the flag to the rules
 //	/rollouts/{id}?range=24h       one rollout: stages, charts, gates, actions
 //	/rollouts/{id}/checklist       what must be done before traffic rises, and who did it
+//	/rollouts/{id}/panels          what the plan's queries and targets say
 //	/rollouts/{id}/runbook         who does what and when
 //	/rollouts/{id}/emergency       what to do when serin itself is down; emergency.md is the same as a file
 //	/rollouts/{id}/plan            the text of its plan, its lint and its calendar
@@ -25,8 +26,11 @@
 //	/issues/{id}?event=&frames=    one issue: stack, what came before, canary against control; POST decides about it
 //	/alerts                        alert rules and where they stand
 //	/alerts/{id}                   one: why, groups, back-test, history; POST …/ack, silence, unsilence
+//	/incidents?state=              incidents: open ones first, clocks met and missed
+//	/incidents/{id}                one: clocks, decision tree, timeline; POST …/{do} acts, GET …/decide?do= asks first
 //	/audit?who=&target=&limit=     who changed what
 //	/settings                      where to send data, keys and tokens, channels
+//	/settings/oncall               who is on call, open pages, one's own addresses
 //	/settings/people, /settings/me accounts and sessions; one's own
 //	/settings/storage              what the data takes, how long it is kept, what is wrong with the server
 //	/login, /logout                sign in with a token, sign out
@@ -173,15 +177,21 @@ type Options struct {
 	Provider IdentityProvider // nil = local accounts and links only
 	Issues   Issues           // nil = no pages about errors
 	Alerts   Alerts           // nil = no pages about alerts
-	Access   Access           // nil = no settings pages
-	Arrived  func() Arrived   // what apps sent, for the first-run page; nil = not known
+	// Incidents are shown and worked on; nil = no pages about incidents.
+	Incidents Incidents
+	Panels    Panels         // nil = the panels page says that it is not available
+	Access    Access         // nil = no settings pages
+	Arrived   func() Arrived // what apps sent, for the first-run page; nil = not known
 	// Doctor follows one user of one flag, for the first-run page; nil = it cannot.
-	Doctor     func(ctx context.Context, flag, user string) (Diagnosis, error)
-	Outbox     Outbox          // for the health of channels; nil = not shown
-	Reach      func() []string // where notices can be delivered; nil = not shown
-	Channels   Channels        // nil = no test of channels
-	Sources    Sources         // what is asked for measurements; nil = not shown
-	Forwarding Forwarding      // what passes telemetry on; nil = not shown
+	Doctor   func(ctx context.Context, flag, user string) (Diagnosis, error)
+	Outbox   Outbox          // for the health of channels; nil = not shown
+	Reach    func() []string // where notices can be delivered; nil = not shown
+	Channels Channels        // nil = no test of channels
+	// Slack says how buttons and /serin arrive; nil = there is no such door.
+	Slack      func() SlackDoor
+	OnCall     OnCall     // nil = the page about rotas says that it is not available
+	Sources    Sources    // what is asked for measurements; nil = not shown
+	Forwarding Forwarding // what passes telemetry on; nil = not shown
 	// Forgetter deletes a user's data; nil = no form for it.
 	Forgetter Forgetter
 	// Storage measures the store; nil = not shown.
@@ -225,7 +235,7 @@ func newServer(o Options, static *staticFiles, pages *templates) *server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.Rollouts = ownLists{o.Rollouts}
+	o.Rollouts = ownLists{o.Rollouts, o.Alerts}
 	return &server{Options: o, static: static, pages: pages, cross: http.NewCrossOriginProtection()}
 }
 
@@ -249,11 +259,19 @@ func (s *server) routes() http.Handler {
 		mux.HandleFunc("GET /alerts/{id}", s.signedIn(s.alert))
 		mux.HandleFunc("POST /alerts/{id}/{do}", s.signedIn(s.actOnAlert))
 	}
+	if s.Options.Incidents != nil {
+		mux.HandleFunc("GET /incidents", s.signedIn(s.incidents))
+		mux.HandleFunc("GET /incidents/{id}", s.signedIn(s.incident))
+		mux.HandleFunc("GET /incidents/{id}/decide", s.signedIn(s.decidePage))
+		mux.HandleFunc("POST /incidents/{id}/{do}", s.signedIn(s.actOnIncident))
+	}
 	mux.HandleFunc("GET /audit", s.signedIn(s.audit))
 	mux.HandleFunc("GET /rollouts", s.signedIn(s.toOverview))
 	mux.HandleFunc("GET /rollouts/{id}", s.signedIn(s.rollout))
 	mux.HandleFunc("GET /rollouts/{id}/plan", s.signedIn(s.planText))
 	mux.HandleFunc("GET /rollouts/{id}/runbook", s.signedIn(s.runbook))
+	mux.HandleFunc("GET /rollouts/{id}/panels", s.signedIn(s.panelsPage))
+	mux.HandleFunc("GET /rollouts/{id}/panels/{n}", s.signedIn(s.panelSeries))
 	mux.HandleFunc("GET /rollouts/{id}/emergency", s.signedIn(s.emergency))
 	mux.HandleFunc("GET /rollouts/{id}/emergency.md", s.signedIn(s.emergencyFile))
 	mux.HandleFunc("GET /rollouts/{id}/journal", s.signedIn(s.journal))

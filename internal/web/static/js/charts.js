@@ -78,6 +78,7 @@ function drawMarks(u, c) {
 }
 
 function options(c) {
+  const panel = c.figure.dataset.kind === 'panel';
   const axis = { stroke: token('--text-3'), font: '11px Geist, sans-serif', ticks: { show: false }, gap: 6 };
   const wide = () => c.data[0].length > 1 && c.data[0].at(-1) - c.data[0][0] > 36 * 3600;
   const quiet = { stroke: 'transparent', points: { show: false } };
@@ -89,8 +90,8 @@ function options(c) {
     scales: { x: { time: true }, y: { range: () => range(c) } },
     tzDate: ts => uPlot.tzDate(new Date(ts * 1e3), 'Etc/UTC'),
     series: [{}, quiet, quiet,
-      { label: 'Control', stroke: token('--control'), width: 1.5, dash: [4, 3], points: lone },
-      { label: 'Canary', stroke: token('--canary'), width: 2, points: lone }],
+      { label: panel ? 'Before' : 'Control', stroke: token(panel ? '--text-3' : '--control'), width: 1.5, dash: panel ? [2, 3] : [4, 3], points: lone },
+      { label: panel ? 'Now' : 'Canary', stroke: token(panel ? '--text' : '--canary'), width: 2, points: lone }],
     bands: [{ series: [2, 1], fill: token('--canary-band') }],
     axes: [{ ...axis, size: 26, space: 74, grid: { show: false }, values: (u, v) => v.map(t => (wide() ? day : hour).format(t * 1000)) },
       { ...axis, size: 58, space: 34, grid: { stroke: token('--grid'), width: 1 }, values: (u, v) => v.map(x => format(x, c.unit)) }],

@@ -121,6 +121,8 @@ function connect(url) {
   source.addEventListener('beat', () => { heard(); if (document.querySelector('[data-poll]')) refresh(); });
   source.addEventListener('reload', () => { heard(); refresh(); });
   source.addEventListener('rollout', e => { heard(); if (mine(parse(e))) refresh(); });
+  source.addEventListener('alert', () => { heard(); if (document.querySelector('[data-alerts]')) refresh(); });
+  source.addEventListener('incident', () => { heard(); if (document.querySelector('[data-incidents]')) refresh(); });
   source.addEventListener('point', e => { heard(); const p = parse(e); if (p && mine(p)) addPoint(p); });
   source.addEventListener('error', () => {
     status();
