@@ -48,8 +48,8 @@ bench-intake: ## the built program under telemetry, a minute each load, beside t
 docs: ## rewrite the generated parts of the reference
 	$(GO) test ./internal/plan ./internal/cli ./internal/api -run 'Reference|OpenAPI' -update
 
-bench-stats: ## the long Monte Carlo runs of the statistics
-	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 60m -run 'MonteCarlo|FalseRollback' -v ./internal/judge ./internal/stats
+bench-stats: ## the gates of the judge with 2,000 plans each, and the false alarms of the statistics
+	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 60m -count 1 -run 'TestFalseRollbacks|TestGuardAtHalf|FalseAlarms' -v ./internal/judge ./internal/stats
 
 walk: ## the long random walk of the state machine: more than a million steps
 	SERIN_WALK_SEEDS=4000 $(GO) test -timeout 60m -count 1 -run 'TestWalk$$' -v ./internal/rollout
@@ -57,7 +57,7 @@ walk: ## the long random walk of the state machine: more than a million steps
 demo-runs: ## ten demos with a regression and ten without, ten seeds
 	@scripts/demo-runs
 
-scenarios: ## every acceptance scenario that concerns clients, over HTTP against the built binary
+scenarios: ## every transcript of the controller, and every acceptance scenario that concerns clients over HTTP against the built binary
 	$(GO) test -count 1 -run 'TestScripts$$' ./internal/controller
 	SERIN_SCENARIOS=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/scenarios' -v ./internal/server
 

@@ -3,6 +3,8 @@ package judge
 import (
 	"math"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -174,11 +176,25 @@ func share(n int, w world, eachEvent bool) (rolledBack, harmShown float64) {
 // upTo is a probability plus three standard errors of n runs.
 func upTo(p float64, n int) float64 { return p + 3*math.Sqrt(p*(1-p)/float64(n)) }
 
+// plansOr is how many plans a gate carries through: n, or what the long runs
+// of `make bench-stats` ask for.
+func plansOr(t *testing.T, n int) int {
+	text := os.Getenv("SERIN_MONTE_CARLO")
+	if text == "" {
+		return n
+	}
+	asked, err := strconv.Atoi(text)
+	if err != nil || asked < n {
+		t.Fatalf("SERIN_MONTE_CARLO=%s: a number of plans, at least %d", text, n)
+	}
+	return asked
+}
+
 // TestFalseRollbacks carries healthy plans through: at most 1 % may be rolled
 // back, however often the judge looked. The same incidents with every event
 // counted as a unit must fail this gate, or it would have no teeth.
 func TestFalseRollbacks(t *testing.T) {
-	const plans = 400
+	plans := plansOr(t, 400)
 	gate := upTo(0.01, plans)
 	for name, w := range map[string]world{"strangers": strangers(100, 1), "bursts": bursts(2000, 20)} {
 		if _, harm := share(plans, w, false); harm > gate {
@@ -196,7 +212,7 @@ func TestFalseRollbacks(t *testing.T) {
 // 5 % of plans, although harm is proved in nearly all of them; twice the
 // limit rolls back every plan.
 func TestGuardAtHalf(t *testing.T) {
-	const plans = 60
+	plans := plansOr(t, 60)
 	rolledBack, harm := share(plans, strangers(1000, 1.25), false)
 	t.Logf("true +25%%, limit +50%%: rolled back %.1f %%, harm shown %.0f %%", rolledBack*100, harm*100)
 	if rolledBack > upTo(0.05, plans) {
