@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ type rig struct {
 	evidence *evidence.Engine
 	d        *dashboard.Dashboard
 	plan     *plan.Plan
-	began    time.Time
+	start    atomic.Int64 // when the rollout began, Unix ns; 0 = not yet
 	n        int
 }
 
@@ -60,7 +61,7 @@ func newRig(t *testing.T) *rig {
 	r.d = dashboard.New(dashboard.Options{Evidence: r.evidence, Clock: r.clock,
 		Plans: func(context.Context) ([]dashboard.Plan, error) { return []dashboard.Plan{{Project: "1", Plan: p}}, nil },
 		Rollouts: func() []dashboard.Rollout {
-			if r.began.IsZero() {
+			if r.start.Load() == 0 {
 				return nil
 			}
 			return []dashboard.Rollout{r.rollout()}
@@ -99,9 +100,18 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// began is when the rollout began.
+func (r *rig) began() time.Time {
+	if ns := r.start.Load(); ns != 0 {
+		return time.Unix(0, ns).UTC()
+	}
+	return time.Time{}
+}
+
 func (r *rig) rollout() dashboard.Rollout {
-	return dashboard.Rollout{Rollout: "shop-1", Project: "1", Plan: r.plan, Judge: judge.Judge, Began: !r.began.IsZero(),
-		Place: judge.Place{Planned: 2, Exposure: .5, ControlShare: .5, StageBegan: r.began, AttemptBegan: r.began, RolloutBegan: r.began, EvidenceBegan: r.began}}
+	began := r.began()
+	return dashboard.Rollout{Rollout: "shop-1", Project: "1", Plan: r.plan, Judge: judge.Judge, Began: !began.IsZero(),
+		Place: judge.Place{Planned: 2, Exposure: .5, ControlShare: .5, StageBegan: began, AttemptBegan: began, RolloutBegan: began, EvidenceBegan: began}}
 }
 
 func (r *rig) key(n int) string {
@@ -128,12 +138,13 @@ func (r *rig) await(done func() bool) {
 }
 
 func (r *rig) begin() {
-	r.began = r.clock.Now()
+	began := r.clock.Now()
 	err := r.evidence.Watch(evidence.Target{Rollout: "shop-1", Project: "1", Plan: r.plan, Split: r.plan.Split(flag.Everyone / 2), Attempt: 1, Active: true,
-		Intervals: []evidence.Interval{{Attempt: 1, Odds: 1, From: r.began}}, StageAt: r.began, AttemptAt: r.began, RolloutAt: r.began})
+		Intervals: []evidence.Interval{{Attempt: 1, Odds: 1, From: began}}, StageAt: began, AttemptAt: began, RolloutAt: began})
 	if err != nil {
 		r.Fatal(err)
 	}
+	r.start.Store(began.UnixNano())
 	r.d.Changed()
 }
 
