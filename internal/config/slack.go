@@ -32,7 +32,7 @@ func (c Config) checkSlack() error {
 		case c.SlackHooks[name].URL == "":
 			errs = append(errs, fmt.Errorf("%s: url is missing: give it here or in %s", at, Variable(at+".url")))
 		case err != nil, u.Host == "", u.Scheme != "https" && u.Scheme != "http":
-			errs = append(errs, fmt.Errorf("%s.url: write it as https://hooks.slack.com/services/...", at))
+			errs = append(errs, fmt.Errorf("%s.url: write it as https://hooks.slack.com/services/T0/B0/SECRET", at))
 		}
 	}
 	return errors.Join(errs...)

@@ -40,6 +40,34 @@ const chartShare = 24
 // stands for the canary. Late events are included at their own time. The
 // error wraps store.ErrNotFound for a rollout or metric that is not known.
 func (e *Engine) Series(rollout, metric string, from, to time.Time, points int) ([]Point, error) {
+	return e.chart(rollout, metric, from, to, points, func(v *view, d *definition, p *Point, back time.Duration) {
+		canary := judge.AssignedNew
+		if v.r.peek(seriesActive, int(judge.AssignedNew)) == nil && v.r.peek(seriesActive, int(judge.AssignedOld)) == nil || !d.m.User {
+			canary = judge.Exposed
+		}
+		var n int64
+		var w judge.Window
+		p.Canary, p.N, w = v.point(d, canary, p.T.Add(-back), p.T)
+		if d.m.User {
+			p.Control, n, _ = v.point(d, judge.AssignedOld, p.T.Add(-back), p.T)
+			p.N += n
+		}
+		if p.Canary != nil && canary == judge.AssignedNew {
+			p.Low, p.High = v.band(d, w, p.T.Add(-back), p.T)
+		}
+	})
+}
+
+// Reading returns metric over (from, to] in at most points steps as fixed limits
+// read it, of exposed users; nil steps are gaps. Errors are as of Series.
+func (e *Engine) Reading(rollout, metric string, from, to time.Time, points int) ([]Point, error) {
+	return e.chart(rollout, metric, from, to, points, func(v *view, d *definition, p *Point, back time.Duration) {
+		p.Canary, p.N, _ = v.point(d, judge.Exposed, p.T.Add(-back), p.T)
+	})
+}
+
+// chart fills in one point after another; back is how far each looks back.
+func (e *Engine) chart(rollout, metric string, from, to time.Time, points int, fill func(v *view, d *definition, p *Point, back time.Duration)) ([]Point, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.rollouts[rollout]
@@ -56,48 +84,10 @@ func (e *Engine) Series(rollout, metric string, from, to time.Time, points int) 
 	step := max(to.Sub(from)/time.Duration(points), time.Minute)
 	back := max(step, to.Sub(from)/chartShare)
 	v := &view{e: e, r: r, now: e.clock.Now(), windows: map[windowKey]judge.Window{}}
-	canary := judge.AssignedNew
-	if r.peek(seriesActive, int(judge.AssignedNew)) == nil && r.peek(seriesActive, int(judge.AssignedOld)) == nil || !d.m.User {
-		canary = judge.Exposed
-	}
 	var out []Point
 	for at := from; at.Before(to) && len(out) < points; at = at.Add(step) {
 		p := Point{T: at.Add(step)}
-		var n int64
-		var w judge.Window
-		p.Canary, n, w = v.point(d, canary, p.T.Add(-back), p.T)
-		p.N = n
-		if d.m.User {
-			p.Control, n, _ = v.point(d, judge.AssignedOld, p.T.Add(-back), p.T)
-			p.N += n
-		}
-		if p.Canary != nil && canary == judge.AssignedNew {
-			p.Low, p.High = v.band(d, w, p.T.Add(-back), p.T)
-		}
-		out = append(out, p)
-	}
-	return out, nil
-}
-
-// Reading returns metric over (from, to] in at most points steps as fixed limits
-// read it, of exposed users; nil steps are gaps. Errors are as of Series.
-func (e *Engine) Reading(rollout, metric string, from, to time.Time, points int) ([]Point, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	r := e.rollouts[rollout]
-	if r == nil || r.byName[metric] == nil {
-		return nil, fmt.Errorf("metric %s of %s: %w", metric, rollout, store.ErrNotFound)
-	}
-	if points <= 0 || !to.After(from) {
-		return nil, nil
-	}
-	step := max(to.Sub(from)/time.Duration(points), time.Minute)
-	back := max(step, to.Sub(from)/chartShare)
-	v := &view{e: e, r: r, now: e.clock.Now(), windows: map[windowKey]judge.Window{}}
-	var out []Point
-	for at := from; at.Before(to) && len(out) < points; at = at.Add(step) {
-		p := Point{T: at.Add(step)}
-		p.Canary, p.N, _ = v.point(r.byName[metric], judge.Exposed, p.T.Add(-back), p.T)
+		fill(v, d, &p, back)
 		out = append(out, p)
 	}
 	return out, nil

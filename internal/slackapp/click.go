@@ -18,7 +18,7 @@ import (
 
 // errNothing is the answer for a rollout or an alert that is not there, or is
 // of a project that the person is not in.
-var errNothing = errors.New("There is nothing of that name here any more.")
+var errNothing = errors.New("there is nothing of that name here any more")
 
 // notLinked says how somebody becomes known.
 const notLinked = "You are not linked to an account of serin, so nothing was done. Sign in to serin, make a code under Settings, Your account, and send `/serin link CODE` here. " +
@@ -86,7 +86,7 @@ func (a *App) excuse(ctx context.Context, err error) string {
 	case errors.As(err, &locked):
 		return "Too many wrong codes: try again in " + locked.After.Round(time.Second).String() + "."
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, errNothing):
-		return errNothing.Error()
+		return "There is nothing of that name here any more."
 	case errors.Is(err, alert.ErrNotFiring):
 		return "Nothing of this alert fires any more."
 	}

@@ -205,7 +205,7 @@ func (a *App) listen(ctx context.Context, s *socket) {
 		}
 		if f.Type == "disconnect" {
 			if f.Reason == "link_disabled" {
-				s.err = errors.New("Socket Mode is turned off in the app's settings")
+				s.err = errors.New("the app's settings have Socket Mode turned off")
 				break
 			}
 			if !moved {
