@@ -42,6 +42,7 @@ type Store interface {
 	Artifacts
 	Alerts
 	Incidents
+	Reports
 	OnCall
 	Outbox
 	Slack

@@ -58,6 +58,7 @@ type Store struct {
 	alerts    alerts
 	onCall    onCall
 	incidents incidents
+	reports   map[string]store.ReportRow
 	slack     slackTies
 	settings  map[string]string
 	projects  []store.Project

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"artifacts", testArtifacts},
 		{"alerts", testAlerts},
 		{"incidents", testIncidents},
+		{"reports", testReports},
 		{"drop counts", testDropCounts},
 		{"on-call", testOnCall},
 		{"forget", testForget},
