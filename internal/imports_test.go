@@ -15,9 +15,9 @@ import (
 // The rings of the house. Imports go downwards only; within the core from
 // left to right. A package without a line here fails the test.
 var (
-	core   = []string{"flag", "telemetry", "stats", "plan", "panel", "baseline", "judge", "rollout", "simulate", "alert", "oncall", "incident"}
+	core   = []string{"flag", "telemetry", "stats", "plan", "panel", "baseline", "judge", "rollout", "simulate", "alert", "oncall", "incident", "standup"}
 	ports  = []string{"store", "notify", "intake", "source"}
-	engine = []string{"hub", "evidence", "symbolicate", "controller", "alerting", "paging", "response", "dashboard", "auth", "upkeep", "health", "poll", "forward"}
+	engine = []string{"hub", "evidence", "symbolicate", "controller", "alerting", "paging", "response", "dashboard", "reporting", "auth", "upkeep", "health", "poll", "forward"}
 	doors  = []string{"ofrep", "api", "web", "hooks", "slackapp"}
 
 	// adapters know the core and their own port, never each other.
