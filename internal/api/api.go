@@ -28,6 +28,7 @@ import (
 	"serin/internal/hub"
 	"serin/internal/oncall"
 	"serin/internal/plan"
+	"serin/internal/reporting"
 	"serin/internal/response"
 	"serin/internal/rollout"
 	"serin/internal/store"
@@ -81,6 +82,7 @@ type Options struct {
 	Alerts     Alerts    // nil = not available
 	OnCall     OnCall    // nil = not available
 	Incidents  Incidents // nil = not available
+	Standups   Standups  // nil = not available
 	Panels     Panels    // nil = not available
 	SourceMaps SourceMaps
 	Sources    Sources    // what is asked for measurements; nil = nothing
@@ -141,6 +143,7 @@ func New(o Options) http.Handler {
 	s.alerts(api)
 	s.onCall(api)
 	s.incidents(api)
+	s.standups(api)
 	s.sourceMaps(api)
 	s.access(api)
 	s.projects(api)
@@ -360,7 +363,7 @@ func (s *server) fail(err error) error {
 		return huma.NewError(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, auth.ErrForbidden):
 		return huma.NewError(http.StatusForbidden, err.Error())
-	case errors.Is(err, alerting.ErrStore), errors.Is(err, response.ErrStore), errors.Is(err, controller.ErrStopped), errors.Is(err, evidence.ErrUnavailable), errors.Is(err, evidence.ErrOverload):
+	case errors.Is(err, alerting.ErrStore), errors.Is(err, response.ErrStore), errors.Is(err, reporting.ErrStore), errors.Is(err, controller.ErrStopped), errors.Is(err, evidence.ErrUnavailable), errors.Is(err, evidence.ErrOverload):
 		return huma.NewError(http.StatusServiceUnavailable, err.Error())
 	}
 	s.Logger.Error("operator API", "err", err)

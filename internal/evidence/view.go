@@ -248,6 +248,11 @@ func (v *view) Source(metric string) judge.Source {
 	if d == nil {
 		return judge.Source{Error: "no such metric: " + metric}
 	}
+	return v.sourceOf(d)
+}
+
+// sourceOf is the state of the source of a metric. The caller holds the lock.
+func (v *view) sourceOf(d *definition) judge.Source {
 	m := d.m
 	if m.Kind == plan.Ratio || m.Kind == plan.Slope {
 		if part := v.r.byName[m.Of]; part != nil {
@@ -257,7 +262,7 @@ func (v *view) Source(metric string) judge.Source {
 	s := v.e.source(v.r.target.Plan, v.r.target.Project, m, v.now)
 	// A backend has no page loads: a quantile of which nothing was ever measured,
 	// by either group, has no source. A count of zero is data.
-	if s.State == judge.Delivering && v.r.sketched(metric) && v.r.series[metric] == nil {
+	if s.State == judge.Delivering && v.r.sketched(d.m.Name) && v.r.series[d.m.Name] == nil {
 		s.State = judge.NeverDelivered
 	}
 	return s

@@ -40,7 +40,7 @@ const (
 )
 
 // named are the paths that name a thing of a project.
-var named = regexp.MustCompile(`^(/api/v1)?/(rollouts|flags|plans|issues|alerts|incidents|baselines)/\{`)
+var named = regexp.MustCompile(`^(/api/v1)?/(rollouts|flags|plans|issues|alerts|incidents|baselines|standup)/\{`)
 
 // operations are those of the OpenAPI document.
 var operations = map[string]struct {
@@ -78,6 +78,7 @@ var operations = map[string]struct {
 	"decide-incident": {auth.Operate, project}, "hand-over-incident": {auth.Operate, project}, "grade-incident": {auth.Operate, project},
 	"resolve-incident": {auth.Operate, project}, "reopen-incident": {auth.Operate, project}, "complete-incident-item": {auth.Operate, project},
 	"close-incident": {auth.Operate, project}, "write-postmortem": {auth.Operate, project},
+	"get-standup": {auth.Read, project}, "list-reviews": {auth.Read, project}, "decide-standup": {auth.Operate, project},
 
 	"accept-rollout": {auth.Approve, project}, "approve-rollout": {auth.Approve, project}, "promote-rollout": {auth.Approve, project},
 	"restart-rollout": {auth.Approve, project}, "import-baseline": {auth.Approve, project}, "revise-rollout": {auth.Approve, project},
@@ -106,6 +107,7 @@ var forms = map[string]struct {
 	"/plans/{plan}/simulate":           {need: auth.Read, path: "/plans/checkout/simulate"},
 	"/plans/{plan}/diff":               {need: auth.Read, path: "/plans/checkout/diff?from=1&to=draft"},
 	"/issues/{id}":                     {need: auth.Operate, path: "/issues/SERIN-1", form: url.Values{"do": {"review"}}},
+	"/standup/{id}":                    {need: auth.Operate, path: "/standup/{id}", form: url.Values{"do": {"hold"}}},
 	"/incidents/{id}/{do}":             {need: auth.Operate, path: "/incidents/INC-1/note", form: url.Values{"text": {"looking"}}},
 	"/alerts/{id}/{do}":                {need: auth.Operate, path: "/alerts/tried/unsilence"},
 	"/settings/me/password":            {need: anybody, of: serverS, path: "/settings/me/password", form: url.Values{"password": {"a"}, "again": {"b"}}},

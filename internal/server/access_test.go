@@ -71,6 +71,8 @@ func TestPagesAreAccessible(t *testing.T) {
 	a.page("incidents", "/incidents")
 	a.page("incident", "/incidents/INC-1")
 	a.page("decide", "/incidents/INC-1/decide?do=hold")
+	a.page("standup", "/standup")
+	a.page("reviews", "/rollouts/"+running+"/reviews")
 	var stored controller.PlanStored
 	s.ask(http.MethodPost, "/plans", strings.NewReplacer("plan: checkout", "plan: running", "newCheckout", "flag-running", "p1 > 50", "p1 > 60").Replace(checkoutPlan), &stored)
 	a.page("plans", "/plans")

@@ -48,8 +48,8 @@ const rigPatience = 30 * time.Second
 
 // ownLoops are the loops of a server that wait for its clock besides one of
 // each rollout and of each source: the evidence's housekeeping, the retention,
-// the alerts, the panels, the incidents and the pages.
-const ownLoops = 6
+// the alerts, the panels, the incidents, the reports and the pages.
+const ownLoops = 7
 
 // rig drives a server.
 type rig struct {

@@ -38,6 +38,7 @@ func (s *Server) Run(ctx context.Context) error {
 	run("paging", s.paging.Run)
 	run("incidents", s.incidents.Run)
 	run("panels", s.panels.Run)
+	run("reports", s.reports.Run)
 	run("alertmanager", s.alertmanager.Run)
 	run("retention", s.keeper.Run)
 	run("slack", s.slack.Run)

@@ -42,6 +42,7 @@ import (
 	"serin/internal/ofrep"
 	"serin/internal/paging"
 	"serin/internal/poll"
+	"serin/internal/reporting"
 	"serin/internal/response"
 	"serin/internal/slackapp"
 	"serin/internal/store"
@@ -91,6 +92,7 @@ type Server struct {
 	rotas     rotaDoors // their addresses at the courier
 	incidents *response.Engine
 	panels    *dashboard.Dashboard
+	reports   *reporting.Engine
 	// alertmanager keeps what fires alive at the Alertmanagers of the configuration.
 	alertmanager *alertmanager.Notifier
 	people       *auth.Auth
@@ -225,6 +227,7 @@ func (s *Server) setup(ctx context.Context) error {
 		return fmt.Errorf("read incidents: %w", err)
 	}
 	s.evidence.OnArrival(s.incidents.Arrived)
+	s.reports = s.reporter(db)
 	if s.alertmanager, err = alertmanager.New(alertmanager.Options{Logger: o.Logger, Now: o.Clock.Now}); err != nil {
 		return err
 	}
@@ -246,7 +249,7 @@ func (s *Server) setup(ctx context.Context) error {
 	signedIn := sessions{people}
 	stacks := symbolicate.New(s.store, o.Logger)
 	issues := issueDesk{stacks, s.store, s.evidence, o.Clock.Now}
-	site, err := web.New(web.Options{Incidents: incidentPages{s.incidents, s.control}, Panels: s.panels, Issues: issues, Alerts: s.alerts,
+	site, err := web.New(web.Options{Incidents: incidentPages{s.incidents, s.control}, Panels: s.panels, Standups: standupPages{s.reports, s.control}, Issues: issues, Alerts: s.alerts,
 		Rollouts: pages{s.control}, Sessions: signedIn, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version,
 		Connect: s.connect(ctx), PlainHTTP: !strings.HasPrefix(s.DashboardURL(), "https://"), Provider: s.provider(people),
 		Access: people, Arrived: s.arrived, Doctor: doctor(api.Doctor{Flags: flags, Auth: people, Evidence: s.evidence, Now: o.Clock.Now}), Outbox: db, Reach: s.control.Courier().Reach, Channels: s.control, Slack: s.slackDoor, OnCall: s.paging, Forgetter: s.evidence,
@@ -255,7 +258,7 @@ func (s *Server) setup(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("build pages: %w", err)
 	}
-	operator := api.New(api.Options{OnCall: s.paging, Panels: s.panels, Forwarding: s.forward, Sources: s.poller, Issues: issues, Alerts: s.alerts, Incidents: s.incidents, SourceMaps: sourceMaps{stacks, s.store, o.Clock.Now},
+	operator := api.New(api.Options{OnCall: s.paging, Panels: s.panels, Forwarding: s.forward, Sources: s.poller, Issues: issues, Alerts: s.alerts, Incidents: s.incidents, Standups: s.reports, SourceMaps: sourceMaps{stacks, s.store, o.Clock.Now},
 		Controller: s.control, Store: db, Evidence: s.evidence, Flags: flags, Auth: people, Sessions: signedIn,
 		Feed: feed, Now: o.Clock.Now, Logger: o.Logger, Version: o.Version, Storage: s.keeper.Report, Scrub: scrub,
 	})

@@ -60,7 +60,7 @@ func (s *server) seesPage(r *http.Request, p auth.Principal) bool {
 	_, path, _ := strings.Cut(r.Pattern, " ")
 	target := ""
 	switch {
-	case strings.HasPrefix(path, "/rollouts/{id}"):
+	case strings.HasPrefix(path, "/rollouts/{id}"), path == "/standup/{id}":
 		target = "rollout " + r.PathValue("id")
 	case strings.HasPrefix(path, "/plans/{plan}"):
 		target = "plan " + r.PathValue("plan")

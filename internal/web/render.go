@@ -69,7 +69,7 @@ func dict(pairs ...any) (map[string]any, error) {
 type page struct {
 	Title           string
 	Crumb, CrumbURL string
-	Section         string // part of the dashboard: "" = rollouts, errors, alerts, plans, audit, settings
+	Section         string // part of the dashboard: "" = rollouts, errors, alerts, plans, standup, audit, settings
 	Record          bool   // loads the styles of checklist, clean-up, explanation and report
 	Panels          bool   // loads the styles of panels
 	Charts          bool   // loads the chart library
@@ -86,6 +86,7 @@ type page struct {
 	Errors                  bool // there are pages about errors
 	Alerts                  bool // there are pages about alerts
 	Incidents               bool // there are pages about incidents
+	Reports                 bool // there are pages about stand-ups
 	OpenIncidents           int  // that the person sees
 	CSRF                    string
 	Now                     stamp
@@ -151,7 +152,7 @@ func (s *server) fill(r *http.Request, p *page, whole bool) {
 		return
 	}
 	p.Settings, p.Errors, p.Alerts = s.Access != nil, s.Issues != nil, s.Options.Alerts != nil
-	p.Incidents = s.Options.Incidents != nil
+	p.Incidents, p.Reports = s.Options.Incidents != nil, s.Standups != nil
 	p.SignedIn, p.Person, p.Initials, p.CSRF = true, v.Person, initials(v.Person.Name), s.Sessions.CSRF(v.Cookie)
 	if !v.Person.Principal.InProject("") {
 		p.Connect.DSN = s.ownDSN(r)

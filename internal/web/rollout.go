@@ -264,7 +264,7 @@ type tab struct {
 // tabs are the pages of a rollout. They are all there in every state.
 var tabs = []struct{ key, name, path string }{
 	{"overview", "Overview", ""}, {"checklist", "Checklist", "/checklist"}, {"panels", "Panels", "/panels"}, {"runbook", "Runbook", "/runbook"}, {"plan", "Plan", "/plan"},
-	{"journal", "Journal", "/journal"}, {"cleanup", "Clean-up", "/cleanup"}, {"report", "Report", "/report"},
+	{"reviews", "Reviews", "/reviews"}, {"journal", "Journal", "/journal"}, {"cleanup", "Clean-up", "/cleanup"}, {"report", "Report", "/report"},
 }
 
 func tabsOf(v controller.View, current string) []tab {

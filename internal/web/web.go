@@ -28,6 +28,8 @@
 //	/alerts/{id}                   one: why, groups, back-test, history; POST …/ack, silence, unsilence
 //	/incidents?state=              incidents: open ones first, clocks met and missed
 //	/incidents/{id}                one: clocks, decision tree, timeline; POST …/{do} acts, GET …/decide?do= asks first
+//	/standup, /standup/{day}       the daily stand-up: numbers, what is to be decided; POST /standup/{rollout} records the word
+//	/rollouts/{id}/reviews         what the last hours brought
 //	/audit?who=&target=&limit=     who changed what
 //	/settings                      where to send data, keys and tokens, channels
 //	/settings/oncall               who is on call, open pages, one's own addresses
@@ -179,6 +181,7 @@ type Options struct {
 	Alerts   Alerts           // nil = no pages about alerts
 	// Incidents are shown and worked on; nil = no pages about incidents.
 	Incidents Incidents
+	Standups  Standups       // nil = no pages about stand-ups and reviews
 	Panels    Panels         // nil = the panels page says that it is not available
 	Access    Access         // nil = no settings pages
 	Arrived   func() Arrived // what apps sent, for the first-run page; nil = not known
@@ -264,6 +267,12 @@ func (s *server) routes() http.Handler {
 		mux.HandleFunc("GET /incidents/{id}", s.signedIn(s.incident))
 		mux.HandleFunc("GET /incidents/{id}/decide", s.signedIn(s.decidePage))
 		mux.HandleFunc("POST /incidents/{id}/{do}", s.signedIn(s.actOnIncident))
+	}
+	if s.Standups != nil {
+		mux.HandleFunc("GET /standup", s.signedIn(s.standup))
+		mux.HandleFunc("GET /standup/{day}", s.signedIn(s.standup))
+		mux.HandleFunc("POST /standup/{id}", s.signedIn(s.decideStandup))
+		mux.HandleFunc("GET /rollouts/{id}/reviews", s.signedIn(s.reviews))
 	}
 	mux.HandleFunc("GET /audit", s.signedIn(s.audit))
 	mux.HandleFunc("GET /rollouts", s.signedIn(s.toOverview))
