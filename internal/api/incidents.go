@@ -30,8 +30,8 @@ type IncidentID struct {
 	ID string `path:"id" maxLength:"40" doc:"such as INC-1"`
 }
 
-// incidentKey makes a command count once.
-type incidentKey struct {
+// IncidentKey makes a command count once; exported as RolloutID is.
+type IncidentKey struct {
 	Key string `header:"Idempotency-Key" maxLength:"200" doc:"the same key twice is one command"`
 }
 
@@ -118,7 +118,7 @@ func (s *server) incidents(api huma.API) {
 
 func (s *server) openIncident(ctx context.Context, in *struct {
 	ForProject
-	incidentKey
+	IncidentKey
 	Body IncidentOpening
 }) (*body[response.View], error) {
 	if err := s.needIncidents(); err != nil {
@@ -170,7 +170,7 @@ func (s *server) incidentActs(api huma.API) {
 		huma.Register(api, op(v.method, "/incidents/{id}/"+v.path, v.id, operate, v.summary),
 			func(ctx context.Context, in *struct {
 				IncidentID
-				incidentKey
+				IncidentKey
 				Body *IncidentAct `required:"false"`
 			}) (*body[response.View], error) {
 				if err := s.needIncidents(); err != nil {

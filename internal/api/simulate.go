@@ -33,6 +33,14 @@ type simulation struct {
 // simulate registers the simulation of plans.
 func (s *server) simulate(api huma.API) {
 	o := ofServer(op(http.MethodPost, "/plans/simulate", "simulate-plan", read, "Play a plan on made-up traffic: how often a healthy feature is rolled back or gets stuck"))
+	huma.Register(api, op(http.MethodGet, "/plans/{plan}/traffic", "get-plan-traffic", read, "Traffic figures for a simulation, as measured in the hours of the plan's baseline"),
+		func(ctx context.Context, in *PlanName) (*body[simulate.Figures], error) {
+			f, err := s.Controller.Traffic(ctx, in.Name)
+			if errors.Is(err, controller.ErrNoMeasures) {
+				return nil, huma.Error404NotFound(err.Error())
+			}
+			return ok(f), s.fail(err)
+		})
 	huma.Register(api, o, func(ctx context.Context, in *simulation) (*body[simulate.Result], error) {
 		p, err := plan.Parse([]byte(in.Body.Plan))
 		if err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -17,13 +18,14 @@ import (
 
 // simulateOptions are what the command line of simulate says.
 type simulateOptions struct {
-	runs    int
-	grid    int
-	seed    uint64
-	start   string
-	file    string
-	figures map[string]*string // by the figure's name
-	more    []string
+	runs     int
+	grid     int
+	seed     uint64
+	start    string
+	file     string
+	measured bool
+	figures  map[string]*string // by the figure's name
+	more     []string
 }
 
 // defaultGridRuns is how often every regression is played.
@@ -50,7 +52,8 @@ when it is finished. Then known regressions, errors ×1.2 to ×20 and latency +5
 caught, how many users were exposed and harmed; and what changes of the plan would bring. The same seed gives the same
 answer.
 
-Figures that are left out are those of a site of 20,000 page views a day: see "Simulate a plan" in the guide. A file
+Figures that are left out are those of a site of 20,000 page views a day: see "Simulate a plan" in the guide. With
+--measured they are taken from the hours of the plan's baseline, as the server measured them, and options stand over them. A file
 given with --traffic holds them as YAML, "traffic: { views_per_day: 2000000, lcp: 2.0s, complaints_per_day: 3 }".`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.simulatePlan(cmd, args[0], o) },
 	}
@@ -60,6 +63,7 @@ given with --traffic holds them as YAML, "traffic: { views_per_day: 2000000, lcp
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the random numbers")
 	f.StringVar(&o.start, "start", "", `when it starts, "2025-02-19 09:00" in the plan's zone (default: the plan's start, else a Monday 09:00 UTC)`)
 	f.StringVar(&o.file, "traffic", "", "file with the traffic figures")
+	f.BoolVar(&o.measured, "measured", false, "take the figures from what the server measured; the plan must be stored there")
 	for _, figure := range figureFlags {
 		o.figures[figure.figure] = f.String(figure.flag, "", figure.usage)
 	}
@@ -72,8 +76,15 @@ func (a *app) simulatePlan(cmd *cobra.Command, path string, o simulateOptions) e
 	if err != nil {
 		return err
 	}
-	traffic, err := o.traffic()
-	if err != nil {
+	traffic := simulate.DefaultTraffic()
+	var measured simulate.Figures
+	if o.measured {
+		if err := a.get(cmd.Context(), "/plans/"+url.PathEscape(p.Name)+"/traffic", &measured); err != nil {
+			return err
+		}
+		traffic = measured.Traffic
+	}
+	if traffic, err = o.traffic(traffic); err != nil {
 		return usageError{err}
 	}
 	options := simulate.Options{Traffic: traffic, Runs: o.runs, GridRuns: o.grid, Suggest: true, Seed: o.seed}
@@ -89,13 +100,14 @@ func (a *app) simulatePlan(cmd *cobra.Command, path string, o simulateOptions) e
 	if err != nil {
 		return err
 	}
+	result.Basis = measured.Basis
+	result.Assumed = append(result.Assumed, measured.Assumed...)
 	return a.print(result, func(w io.Writer) { printSimulation(w, result) })
 }
 
-// traffic reads the figures: the defaults, over them the file's, over them the
+// traffic reads the figures: those given, over them the file's, over them the
 // flags'.
-func (o *simulateOptions) traffic() (simulate.Traffic, error) {
-	t := simulate.DefaultTraffic()
+func (o *simulateOptions) traffic(t simulate.Traffic) (simulate.Traffic, error) {
 	if o.file != "" {
 		source, err := os.ReadFile(o.file)
 		if err != nil {
@@ -154,6 +166,12 @@ func printSimulation(w io.Writer, r simulate.Result) {
 	printCriteria(w, r)
 	printChecks(w, r)
 	printGrid(w, r)
+	if len(r.Basis) > 0 {
+		fmt.Fprintln(w, "\nMeasured")
+		for _, text := range r.Basis {
+			fmt.Fprintf(w, "  %s\n", text)
+		}
+	}
 	if len(r.Assumed) > 0 {
 		fmt.Fprintln(w, "\nAssumed, for want of a figure")
 		for _, text := range r.Assumed {

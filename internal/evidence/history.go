@@ -162,7 +162,7 @@ func (h *hour) distinct() int64 {
 // plan compares something else: an audience, pages, a definition of its own.
 func (h *hours) of(r *rollout, m *plan.Metric, first, end int64) []judge.Hour {
 	p := r.target.Plan
-	own := !m.BuiltIn || len(p.Flag.Audience.Terms) > 0 || len(p.Scope.Pages) > 0 || p.Scope.Spans != "" ||
+	own := !m.BuiltIn || !everybody(p) ||
 		(m.Name == "p1" || m.Name == "p2") && p.Positions["severity"].Line > 0
 	if own {
 		return nil
@@ -179,6 +179,12 @@ func (h *hours) of(r *rollout, m *plan.Metric, first, end int64) []judge.Hour {
 		}
 	}
 	return out
+}
+
+// everybody reports whether a plan is about all users of its environment, on
+// all pages.
+func everybody(p *plan.Plan) bool {
+	return len(p.Flag.Audience.Terms) == 0 && len(p.Scope.Pages) == 0 && p.Scope.Spans == ""
 }
 
 // window adds the plan's environment and the unnamed one, of the project.

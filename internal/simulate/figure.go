@@ -74,3 +74,26 @@ func figure(text string) (float64, error) {
 	}
 	return v * factor, nil
 }
+
+// Figures lists all figures as Set reads them: by name, in plain numbers of
+// four digits.
+func (t Traffic) Figures() map[string]string {
+	out := map[string]string{}
+	put := func(name string, v float64) { out[name] = strconv.FormatFloat(v, 'g', 4, 64) }
+	whole := func(name string, v float64) { out[name] = strconv.FormatFloat(math.Round(v), 'f', 0, 64) }
+	whole("views_per_day", t.ViewsPerDay)
+	whole("users", t.Users)
+	put("errors_per_view", t.ErrorsPerView)
+	put("spread", t.Spread)
+	put("daily", t.Daily)
+	put("errors_daily", t.ErrorsDaily)
+	put("weekend", t.Weekend)
+	put("errors_weekend", t.ErrorsWeekend)
+	for name, v := range t.PerDay {
+		put(name+perDaySuffix, v)
+	}
+	for name, v := range t.Values {
+		put(name, v)
+	}
+	return out
+}

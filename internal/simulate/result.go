@@ -34,7 +34,8 @@ type Result struct {
 	Grid        []CellResult `json:"grid,omitempty"`
 	Smallest    []Smallest   `json:"smallest,omitempty"`
 	Suggestions []Suggestion `json:"suggestions,omitempty"`
-	Assumed     []string     `json:"assumed"` // what the figures do not say, and what was taken instead
+	Basis       []string     `json:"basis,omitempty"` // what of the traffic was measured
+	Assumed     []string     `json:"assumed"`         // what the figures do not say, and what was taken instead
 }
 
 // Share is how often something happened.

@@ -14,8 +14,17 @@ import (
 
 	"serin/internal/baseline"
 	"serin/internal/controller"
+	"serin/internal/rollout"
+	"serin/internal/simulate"
 	"serin/internal/store"
 )
+
+func (f *fakeRollouts) Traffic(_ context.Context, plan string) (simulate.Figures, error) {
+	if f.on.measured == nil {
+		return simulate.Figures{}, &rollout.Refusal{Kind: rollout.Barred, Why: "traffic was measured in 3 <hours>"}
+	}
+	return *f.on.measured, nil
+}
 
 func (f *fakeRollouts) Baseline(_ context.Context, plan string) (controller.BaselineReport, error) {
 	if plan == "nix" {

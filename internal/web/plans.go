@@ -14,6 +14,7 @@ import (
 	"serin/internal/controller"
 	"serin/internal/plan"
 	"serin/internal/rollout"
+	"serin/internal/simulate"
 	"serin/internal/store"
 )
 
@@ -32,6 +33,9 @@ type Plans interface {
 	// Baseline and ImportBaseline are about what rules compare with where no
 	// control is left; the name may be a rollout's id.
 	Baseline(ctx context.Context, plan string) (controller.BaselineReport, error)
+	// Traffic is what was measured of the plan's audience; a *rollout.Refusal
+	// says that it is too little.
+	Traffic(ctx context.Context, plan string) (simulate.Figures, error)
 	ImportBaseline(ctx context.Context, i controller.BaselineImport) (controller.BaselineImported, error)
 }
 
@@ -198,6 +202,9 @@ func (s *server) showPlan(w http.ResponseWriter, r *http.Request, status, number
 func (s *server) planPage(r *http.Request, p controller.PlanText) planBody {
 	b := planBodyOf(p, s.Now())
 	b.Simulation = simulationOf(p, nil)
+	if r.Method == http.MethodGet && r.URL.Query().Get("measured") != "" {
+		s.measured(r, b.Simulation, p.Name)
+	}
 	b.Baseline = s.baselineOf(r, p.Name)
 	b.Create.CSRF = s.Sessions.CSRF(visitOf(r.Context()).Cookie)
 	if !visitOf(r.Context()).Person.can("operate", "approve") {

@@ -17,12 +17,14 @@ import (
 	"serin/internal/controller"
 	"serin/internal/plan"
 	"serin/internal/rollout"
+	"serin/internal/simulate"
 	"serin/internal/store"
 )
 
 // fakePlans are the plans that fakeRollouts serves.
 type fakePlans struct {
 	baselines controller.BaselineReport
+	measured  *simulate.Figures
 	imported  []controller.BaselineImport
 	notTaken  error // answer of ImportBaseline
 	plans     []controller.PlanSummary

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"serin/internal/controller"
 	"serin/internal/plan"
+	"serin/internal/rollout"
 	"serin/internal/simulate"
 )
 
@@ -33,7 +36,11 @@ type simulationView struct {
 	Grid    bool // regressions are played too
 	Error   string
 	Result  *simulationResult
-	CLI     string
+	// Measured is where the form has what the server measured; Basis says what
+	// that rests on, once it is filled in.
+	Measured string
+	Basis    []string
+	CLI      string
 }
 
 // figureField is one traffic figure in the form.
@@ -87,7 +94,7 @@ var figures = []figureField{
 
 // simulationOf is the form with the figures sent, or the defaults.
 func simulationOf(p controller.PlanText, form url.Values) *simulationView {
-	v := &simulationView{URL: "/plans/" + url.PathEscape(p.Name) + "/simulate", Version: p.Number, Runs: simulate.Thousands(pageRuns),
+	v := &simulationView{URL: "/plans/" + url.PathEscape(p.Name) + "/simulate", Version: p.Number, Runs: simulate.Thousands(pageRuns), Measured: "/plans/" + url.PathEscape(p.Name) + "?measured=1#simulation",
 		More: form.Get("more"), Grid: form.Get("grid") != "", CLI: fmt.Sprintf("serin plan show %s --version %d | serin simulate -", p.Name, p.Number)}
 	for _, f := range figures {
 		if form.Has(f.Name) {
@@ -96,6 +103,36 @@ func simulationOf(p controller.PlanText, form url.Values) *simulationView {
 		v.Fields = append(v.Fields, f)
 	}
 	return v
+}
+
+// measured fills in the form what the server measured of a plan's audience.
+func (s *server) measured(r *http.Request, v *simulationView, name string) {
+	f, err := s.Rollouts.Traffic(r.Context(), name)
+	var no *rollout.Refusal
+	switch {
+	case errors.As(err, &no):
+		v.Error = upper(no.Why) + "."
+		return
+	case err != nil:
+		s.Logger.Error("read measured traffic", "plan", name, "error", err)
+		v.Error = "What was measured could not be read: the log of the server says why."
+		return
+	}
+	texts := f.Traffic.Figures()
+	for i, field := range v.Fields {
+		v.Fields[i].Value = texts[field.Name]
+		delete(texts, field.Name)
+	}
+	more := []string{}
+	for _, key := range slices.Sorted(maps.Keys(texts)) {
+		more = append(more, key+"="+texts[key])
+	}
+	v.More, v.CLI = strings.Join(more, "\n"), v.CLI+" --measured"
+	span := fmt.Sprintf("%s to %s UTC", f.From.UTC().Format("2 Jan 15:04"), f.To.UTC().Format("2 Jan 15:04"))
+	v.Basis = append([]string{span}, f.Basis...)
+	for _, text := range f.Assumed {
+		v.Basis = append(v.Basis, "assumed: "+text)
+	}
 }
 
 // simulate plays a plan with the figures of the form, and shows it on its page.

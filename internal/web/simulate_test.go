@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"serin/internal/simulate"
 )
 
 // TestSimulate sends the form of the plan page, without any script.
@@ -16,6 +18,16 @@ func TestSimulate(t *testing.T) {
 	s := newWebFor(t, f, approver())
 	if page := plain(get(t, s, "/plans/admin-workbench").Body.String()); !strings.Contains(page, "Page views a day") || strings.Contains(page, "Whole plan") {
 		t.Error("before it was sent the page has no form, or a result")
+	}
+	if page := get(t, s, "/plans/admin-workbench?measured=1").Body.String(); !strings.Contains(page, "Traffic was measured in 3 &lt;hours&gt;") || !strings.Contains(page, `value="20,000"`) {
+		t.Error("a page on which too little was measured does not say so, or lost its figures")
+	}
+	f.on.measured = &simulate.Figures{Traffic: simulate.DefaultTraffic(), Basis: []string{"41,000 page views <a day>"}, Assumed: []string{"weekends"}}
+	f.on.measured.Traffic.ViewsPerDay = 41_000
+	for _, want := range []string{`value="41000"`, "41,000 page views &lt;a day&gt;", "assumed: weekends", "daily=0.8", "--measured"} {
+		if page := get(t, s, "/plans/admin-workbench?measured=1").Body.String(); !strings.Contains(page, want) {
+			t.Errorf("what was measured is not filled in: no %q", want)
+		}
 	}
 	const path = "/plans/admin-workbench/simulate"
 	good := url.Values{"csrf": {goodCSRF}, "version": {"2"}, "views_per_day": {"20,000"}, "users": {"500"}, "errors_per_view": {"0.1%"}, "more": {"complaints_per_day=2\n"}}
