@@ -31,6 +31,7 @@ const (
 	Moved         Type = "traffic"
 	FlagOn        Type = "flag_set"
 	FlagBack      Type = "flag_back"
+	Deployed      Type = "deployed" // a release came while it was not closed
 	ResolvedEvent Type = "resolved"
 	Reopened      Type = "reopened"
 	ItemDone      Type = "item"
@@ -58,7 +59,7 @@ type Event struct {
 	Number   int          `json:"number,omitempty"` // of the decision that carried_out, served and refused are about
 	Journal  int64        `json:"journal,omitempty"`
 	Flag     string       `json:"flag,omitempty"`
-	Value    string       `json:"value,omitempty"` // of the flag
+	Value    string       `json:"value,omitempty"` // of the flag; the release of deployed
 	Exposure flag.Percent `json:"exposure,omitempty"`
 	Impact   *Impact      `json:"impact,omitempty"`
 	Opening  *Opening     `json:"opening,omitempty"`
@@ -124,6 +125,8 @@ func Apply(s State, e Event) State {
 		s.Companions = append(s.without(e.Flag), Companion{Flag: e.Flag, To: e.Value})
 	case FlagBack:
 		s.Companions = s.without(e.Flag)
+	case Deployed:
+		s.Release = e.Value
 	default:
 		s.end(e)
 	}

@@ -196,6 +196,7 @@ type State struct {
 	Companions []Companion         `json:"companions,omitempty"` // flags that are switched now
 	Impact     Impact              `json:"impact"`               // the greatest that an event recorded
 	Exposure   flag.Percent        `json:"exposure"`             // of the rollout, as last noted
+	Release    string              `json:"release,omitempty"`    // the newest that came since the opening; "" = none
 
 	Cause      string    `json:"cause,omitempty"` // root cause
 	ResolvedAt time.Time `json:"resolved_at,omitzero"`

@@ -46,7 +46,7 @@ func impact(line liner, s State, now time.Time) {
 		end = now
 	}
 	line("## Impact\n")
-	line("- Open for %s", plan.FormatDuration(end.Sub(s.OpenedAt).Truncate(time.Second)))
+	line("- Open for %s", took(end.Sub(s.OpenedAt)))
 	if i := s.Impact; i.Known {
 		line("- Users affected: %d of %d seen on the new variant", i.Affected, i.Users)
 		line("- Error events: %d on the new variant, %d on the old one; P1: %d", i.New, i.Old, i.P1)
@@ -73,20 +73,20 @@ func response(line liner, s State, now time.Time) {
 	line("## Response\n")
 	line("| Clock | Limit | Took | Kept |\n|---|---|---|---|")
 	for _, c := range AllClocks {
-		took, kept := "not yet", "open"
+		long, kept := "not yet", "open"
 		done := s.Done[c]
 		switch {
 		case !done.IsZero():
-			took, kept = plan.FormatDuration(done.Sub(s.OpenedAt).Truncate(time.Second)), "yes"
+			long, kept = took(done.Sub(s.OpenedAt)), "yes"
 			if !s.Breached[c].IsZero() {
 				kept = "no"
 			}
 		case !s.Breached[c].IsZero():
 			kept = "no"
 		case s.Status != Open:
-			took, kept = "not needed", "-"
+			long, kept = "not needed", "-"
 		}
-		line("| %s | %s | %s | %s |", c, plan.FormatDuration(s.Limits.Of(c)), took, kept)
+		line("| %s | %s | %s | %s |", c, plan.FormatDuration(s.Limits.Of(c)), long, kept)
 	}
 	line("")
 }
@@ -141,7 +141,7 @@ func Title(e Event) string {
 	case Breached:
 		return fmt.Sprintf("the time to %s is over", e.Clock)
 	case Escalated:
-		return fmt.Sprintf("escalated to %s%s: nobody did %s in time", e.To, bracket(e.Who), e.Clock)
+		return fmt.Sprintf("escalated to %s%s: nobody %s in time", e.To, bracket(e.Who), pastTense[e.Clock])
 	case DecidedEvent:
 		return fmt.Sprintf("%s decided %s%s", name(e.By), e.Decision.Words(), because(flat(e.Text)))
 	case Carried:
@@ -156,6 +156,8 @@ func Title(e Event) string {
 		return fmt.Sprintf("flag %s set to %s for the users on the new variant", e.Flag, e.Value)
 	case FlagBack:
 		return fmt.Sprintf("flag %s set back", e.Flag)
+	case Deployed:
+		return fmt.Sprintf("release %s is deployed", flat(e.Value))
 	case ResolvedEvent:
 		return fmt.Sprintf("resolved by %s%s", name(e.By), because(flat(e.Text)))
 	case Reopened:
@@ -169,6 +171,21 @@ func Title(e Event) string {
 	}
 	return string(e.Type)
 }
+
+// took is a measured duration to the second, without parts that are zero: "4m59s", "10m".
+func took(d time.Duration) string {
+	text := d.Truncate(time.Second).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// pastTense are the clocks in the past tense.
+var pastTense = map[Clock]string{Respond: "responded", Decide: "decided", Act: "acted"}
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
@@ -207,7 +224,7 @@ func later(from, at time.Time, what string) string {
 	if from.IsZero() || at.Before(from) {
 		return ""
 	}
-	return fmt.Sprintf(" (%s after %s)", plan.FormatDuration(at.Sub(from).Truncate(time.Second)), what)
+	return fmt.Sprintf(" (%s after %s)", took(at.Sub(from)), what)
 }
 
 // flat is a text in one line that no Markdown of its own begins in.

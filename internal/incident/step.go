@@ -68,6 +68,9 @@ type Reading struct {
 	// Served says that the newest decision's move is served to clients.
 	Served     bool
 	Companions []Companion // that the rollout has set for this incident
+	// Release is the newest deployment that was reported, or release that was
+	// seen, since the opening; "" = none.
+	Release string
 }
 
 // Result is what became of a decision that was handed to the rollout.
@@ -219,6 +222,9 @@ func (x *step) measured() {
 	}
 	if d := x.s.Decided(); d != nil && r.Served && !d.Done.IsZero() && d.Served.IsZero() {
 		x.emit(Event{Type: ServedEvent, Number: d.Number})
+	}
+	if r.Release != "" && r.Release != x.s.Release {
+		x.emit(Event{Type: Deployed, Value: r.Release})
 	}
 	for _, c := range r.Companions {
 		if !slices.Contains(x.s.Companions, c) {

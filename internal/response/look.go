@@ -1,6 +1,7 @@
 package response
 
 import (
+	"slices"
 	"time"
 
 	"serin/internal/incident"
@@ -21,6 +22,11 @@ func (e *Engine) first(r *Rollout, now time.Time) *incident.Reading {
 		if r.Place.AttemptBegan.After(from) {
 			from = r.Place.AttemptBegan
 		}
+		for _, k := range e.all { // what came before was another incident's
+			if k.state.Rollout == r.ID && k.state.ResolvedAt.After(from) {
+				from = k.state.ResolvedAt
+			}
+		}
 		for at := from.Truncate(time.Minute); at.Before(now); at = at.Add(time.Minute) {
 			if ev.Window("errors", judge.Exposed, at, at.Add(time.Minute)).Count > 0 {
 				s.Impact.FirstBad = at
@@ -36,6 +42,12 @@ func (e *Engine) read(r *Rollout, s incident.State, now time.Time) *incident.Rea
 	out := &incident.Reading{Exposure: r.State.Exposure, Why: string(r.State.Status)}
 	if d := s.Decided(); d != nil && d.Journal > 0 {
 		out.Served = r.State.Lowering == nil || r.State.Lowering.Pos != d.Journal
+	}
+	if r.State.ReleaseAt.After(s.OpenedAt) {
+		out.Release = r.State.Release
+	}
+	if e.passedOn(s) {
+		out.Exposure, out.Release = s.Exposure, ""
 	}
 	for _, c := range r.State.Companions {
 		if c.Incident == s.ID && c.Incident != "" {
@@ -59,11 +71,25 @@ func (e *Engine) read(r *Rollout, s incident.State, now time.Time) *incident.Rea
 	return out
 }
 
-// measure counts the harm from the first bad event on.
+// passedOn reports whether a newer incident of the same rollout is there: what
+// happens to the rollout is written into that one. The caller holds mu.
+func (e *Engine) passedOn(s incident.State) bool {
+	for _, id := range slices.Backward(e.order) {
+		if e.all[id].state.Rollout == s.Rollout {
+			return s.ID != "" && id != s.ID && s.Status != incident.Open
+		}
+	}
+	return false
+}
+
+// measure counts the harm from the first bad event on, until it is resolved.
 func measure(i *incident.Impact, r *Rollout, ev judge.Evidence, s incident.State, now time.Time) {
 	from := s.Impact.FirstBad
 	if from.IsZero() {
 		from = s.OpenedAt
+	}
+	if !s.ResolvedAt.IsZero() {
+		now = s.ResolvedAt
 	}
 	count := func(metric string, g judge.Group) judge.Window {
 		if r.Plan.Metrics[metric] == nil {

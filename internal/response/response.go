@@ -313,7 +313,7 @@ func (e *Engine) find(id string) (*kept, error) {
 	if k := e.all[id]; k != nil {
 		return k, nil
 	}
-	return nil, fmt.Errorf("incident %q: %w", id, store.ErrNotFound)
+	return nil, fmt.Errorf("incident %q: %w: serin incident list --all names those that there are", id, store.ErrNotFound)
 }
 
 // openOf is the open incident of a rollout, nil = none. The caller holds mu.

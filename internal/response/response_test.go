@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"serin/internal/alert"
+	"serin/internal/alerting"
 	"serin/internal/clock"
 	"serin/internal/controller"
 	"serin/internal/evidence"
@@ -64,6 +65,11 @@ type desk struct {
 	hub    *hub.Hub
 	fault  func(point string)
 	sent   int
+	bad    int // errors of crash
+	// alerts and doors are there in a story: the alert rules of the plan are
+	// looked at, and what is told is taken by doubles.
+	alerts *alerting.Engine
+	doors  map[string]*double
 }
 
 // under is the controller as the server hands it to incidents.
@@ -115,8 +121,16 @@ func (w watched) Series(id, metric string, from, to time.Time, points int) ([]co
 
 // bubble runs fn with a started rollout of shop, in its own time.
 func bubble(t *testing.T, source string, fn func(d *desk)) {
+	t.Helper()
+	play(t, source, nil, fn)
+}
+
+// play is bubble with doubles of the services that are told, nil = none and no
+// alert rules.
+func play(t *testing.T, source string, doors map[string]*double, fn func(d *desk)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		d := &desk{T: t, store: memory.New(), hub: hub.New()}
+		d := &desk{T: t, store: memory.New(), hub: hub.New(), doors: doors}
 		d.up()
 		defer func() { d.cancel() }()
 		debug := flag.Definition{Key: "debug", State: "ENABLED", DefaultVariant: "off", Variants: map[string]json.RawMessage{"on": json.RawMessage("true"), "off": json.RawMessage("false")}}
@@ -148,8 +162,12 @@ func (d *desk) up() {
 	if err != nil {
 		d.Fatal(err)
 	}
-	for _, scheme := range []string{"slack", "pagerduty"} {
-		d.c.Courier().Use(scheme, deaf{})
+	for _, scheme := range []string{"slack", "pagerduty", "jira"} {
+		var n notify.Notifier = deaf{}
+		if d.doors != nil {
+			n = d.doors[scheme]
+		}
+		d.c.Courier().Use(scheme, n)
 	}
 	go func() { _ = d.c.Run(d.ctx) }()
 	d.e, err = response.New(d.ctx, response.Options{Store: d.store, Rollouts: under{d.c}, Evidence: watched{d.ev}, Clock: clock.Real(), Fault: d.fault})
@@ -157,6 +175,9 @@ func (d *desk) up() {
 		d.Fatal(err)
 	}
 	synctest.Wait()
+	if d.doors != nil {
+		d.watch()
+	}
 	go func() { _ = d.e.Run(d.ctx) }()
 	synctest.Wait()
 }

@@ -108,6 +108,7 @@ var forms = map[string]struct {
 	"/plans/{plan}/diff":               {need: auth.Read, path: "/plans/checkout/diff?from=1&to=draft"},
 	"/issues/{id}":                     {need: auth.Operate, path: "/issues/SERIN-1", form: url.Values{"do": {"review"}}},
 	"/standup/{id}":                    {need: auth.Operate, path: "/standup/{id}", form: url.Values{"do": {"hold"}}},
+	"/incidents":                       {need: auth.Operate, path: "/incidents", form: url.Values{"title": {"tried by a form"}}},
 	"/incidents/{id}/{do}":             {need: auth.Operate, path: "/incidents/INC-1/note", form: url.Values{"text": {"looking"}}},
 	"/alerts/{id}/{do}":                {need: auth.Operate, path: "/alerts/tried/unsilence"},
 	"/settings/me/password":            {need: anybody, of: serverS, path: "/settings/me/password", form: url.Values{"password": {"a"}, "again": {"b"}}},

@@ -71,6 +71,8 @@ func TestPagesAreAccessible(t *testing.T) {
 	a.page("incidents", "/incidents")
 	a.page("incident", "/incidents/INC-1")
 	a.page("decide", "/incidents/INC-1/decide?do=hold")
+	a.page("open an incident", "/incidents/new?rollout="+preflight)
+	a.page("rollout whose raises wait", "/rollouts/"+running)
 	a.page("standup", "/standup")
 	a.page("reviews", "/rollouts/"+running+"/reviews")
 	var stored controller.PlanStored

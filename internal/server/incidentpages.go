@@ -24,8 +24,18 @@ func (i incidentPages) Do(ctx context.Context, id string, p web.Person, c incide
 	if p.Role == adminRole {
 		actor.Role, actor.Admin = "", true
 	}
-	by := response.Person{Name: p.Name, Via: "web", Address: auth.Address(ctx), Authorize: func(ctx context.Context, id string, cmd *rollout.Command) error {
+	by := webPerson(ctx, p)
+	by.Authorize = func(ctx context.Context, id string, cmd *rollout.Command) error {
 		return i.control.Authorize(ctx, id, actor, cmd)
-	}}
+	}
 	return i.Engine.Do(ctx, id, by, c)
+}
+
+// Open opens one by hand as p.
+func (i incidentPages) Open(ctx context.Context, p web.Person, o response.Opened) (response.View, error) {
+	return i.Engine.Open(ctx, webPerson(ctx, p), o)
+}
+
+func webPerson(ctx context.Context, p web.Person) response.Person {
+	return response.Person{Name: p.Name, Via: "web", Address: auth.Address(ctx)}
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"serin/internal/response"
 	"serin/internal/rollout"
 	"serin/internal/store"
+	"serin/internal/web"
 )
 
 // incidentBlock is what the plan of these tests does in an incident.
@@ -52,6 +54,34 @@ func TestIncident(t *testing.T) {
 	}
 	if a := s.api(http.MethodPost, "/rollouts/"+id+"/promote", map[string]any{"reason": "known good"}); a.status != http.StatusConflict || !strings.Contains(a.detail(), v.ID) {
 		t.Errorf("promote while it is open: %d %s", a.status, a.detail())
+	}
+	s.hire("otto", "operator")
+	cookie := s.signIn("otto")
+	for page, want := range map[string]string{"/alerts/" + id + ".checkout-errors": `href="` + path + `"`, "/rollouts/" + id: "Raises wait for incident " + v.ID} {
+		if a := s.direct(http.MethodGet, page, "", "Cookie", web.CookieName+"="+cookie); a.status != http.StatusOK || !strings.Contains(string(a.body), want) {
+			t.Errorf("page %s: %d, without %q", page, a.status, want)
+		}
+	}
+	for range 2 { // the form is sent twice
+		if a := s.submit(path+"/note", cookie, url.Values{"text": {"seen by two"}, "key": {"1"}}); a.status != http.StatusSeeOther {
+			t.Errorf("note on the page: %d %s", a.status, a.body)
+		}
+	}
+	for range 2 {
+		a := s.must(http.MethodPost, "/api/v1"+path+"/note", []byte(`{"text": "sent again"}`), "Authorization", "Bearer "+s.boot.AdminToken, "Content-Type", "application/json", "Idempotency-Key", "n1")
+		if a.status != http.StatusOK {
+			t.Errorf("note over the API: %d %s", a.status, a.body)
+		}
+	}
+	s.ask(http.MethodGet, path, nil, &v)
+	notes := []string{}
+	for _, e := range v.Timeline {
+		if e.Type == incident.Noted {
+			notes = append(notes, e.Text)
+		}
+	}
+	if len(notes) != 2 || notes[0] != "sent again" || notes[1] != "seen by two" {
+		t.Errorf("each note is sent twice and kept once: %q", notes)
 	}
 	s.ask(http.MethodPost, path+"/acknowledge", nil, &v)
 	s.ask(http.MethodPost, path+"/note", map[string]any{"text": "only one release"}, &v)

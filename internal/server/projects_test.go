@@ -204,6 +204,11 @@ func (s *site) pagesOfProjects(callers []caller, all map[string]things) {
 			if a := page("/rollouts/" + has.plan); (a.status == http.StatusFound) != sees {
 				s.t.Errorf("the latest rollout of %s as %s: %d", has.plan, c.name, a.status)
 			}
+			for _, path := range []string{"/incidents", "/audit"} {
+				if told := strings.Contains(string(page(path).body), has.incident+"<"); told != sees {
+					s.t.Errorf("%s tells %s of incident %s: %v, want %v", path, c.name, has.incident, told, sees)
+				}
+			}
 			for _, path := range []string{"/", "/plans", "/audit", "/issues", "/settings"} {
 				text := string(page(path).body)
 				if told := strings.Contains(text, has.rollout) || strings.Contains(text, has.plan) || strings.Contains(text, "/"+has.issue); told && !sees {

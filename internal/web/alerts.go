@@ -130,6 +130,7 @@ type alertBody struct {
 	Pill     pill
 	Severity string
 	Rollout  link
+	Opened   []link // incidents, newest first
 	Lines    []string
 	Groups   []alertGroup
 	Silences []alertSilence
@@ -202,6 +203,7 @@ func (s *server) showAlert(w http.ResponseWriter, r *http.Request, status int, w
 	row := alertRowOf(&v, now)
 	b := alertBody{View: v, Pill: row.Pill, Severity: row.Severity, Rollout: link{row.Rollout, row.RolloutURL, false}, Wrong: wrong,
 		May: visitOf(r.Context()).Person.Principal.Can(auth.Operate), CLI: []string{"serin alert why " + v.ID, "serin alert backtest " + v.ID}}
+	b.Opened = s.incidentsOf(r, v.ID)
 	why, err := s.Options.Alerts.Why(r.Context(), v.ID, time.Time{})
 	if err != nil {
 		s.Logger.Error("explain an alert", "alert", v.ID, "error", err)

@@ -155,6 +155,7 @@ func incidentCommand(r *http.Request, verb incident.Verb, v response.View) (inci
 	c := incident.Command{Verb: verb, Text: strings.TrimSpace(r.FormValue("text")), To: strings.TrimSpace(r.FormValue("to")),
 		Severity: r.FormValue("severity"), Severe: r.FormValue("severe") == "yes", Item: r.FormValue("item"), Percent: -1}
 	if verb != incident.DoDecide {
+		c.ID = formKey(string(verb), visitOf(r.Context()).Person.Name, r.FormValue("key"), c.Text, c.To, c.Severity, c.Item)
 		return c, nil
 	}
 	c.Do = r.FormValue("do")

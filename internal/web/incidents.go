@@ -25,6 +25,10 @@ type Incidents interface {
 	// Do carries out a command as p, with what p may do in the incident's rollout.
 	Do(ctx context.Context, id string, p Person, c incident.Command) (response.View, error)
 	PostMortem(ctx context.Context, id string) (string, error)
+	// Open opens one by hand as p; one command id opens one.
+	Open(ctx context.Context, p Person, o response.Opened) (response.View, error)
+	// Project is the project of an incident, or store.ErrNotFound.
+	Project(id string) (string, error)
 }
 
 // incidentsBody is the list of incidents.
@@ -33,6 +37,7 @@ type incidentsBody struct {
 	States []link
 	Rows   []incidentLine
 	CLI    string
+	May    bool // open one
 }
 
 // incidentLine is one incident in the list.
@@ -57,7 +62,7 @@ func (s *server) incidents(w http.ResponseWriter, r *http.Request) {
 	now := s.Now().UTC()
 	state := orElse(r.URL.Query().Get("state"), incidentStates[0])
 	all := s.Options.Incidents.List(visitOf(r.Context()).Person.Principal.InProject, true)
-	b := incidentsBody{CLI: "serin incident --all", Lead: incidentsLead(all)}
+	b := incidentsBody{CLI: "serin incident --all", Lead: incidentsLead(all), May: by(r).Can(auth.Operate)}
 	for _, name := range incidentStates {
 		b.States = append(b.States, link{upper(name), "/incidents?state=" + name, name == state})
 	}

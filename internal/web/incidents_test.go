@@ -23,6 +23,7 @@ import (
 type fakeIncidents struct {
 	all      []response.View
 	commands []incident.Command
+	opened   []response.Opened
 	refuse   error
 }
 
@@ -48,6 +49,16 @@ func (f *fakeIncidents) Do(_ context.Context, id string, _ Person, c incident.Co
 	f.commands = append(f.commands, c)
 	v, _ := f.Get(context.Background(), id)
 	return v, f.refuse
+}
+
+func (f *fakeIncidents) Open(_ context.Context, _ Person, o response.Opened) (response.View, error) {
+	f.opened = append(f.opened, o)
+	return f.all[0], f.refuse
+}
+
+func (f *fakeIncidents) Project(id string) (string, error) {
+	v, err := f.Get(context.Background(), id)
+	return v.Project, err
 }
 
 func (f *fakeIncidents) PostMortem(context.Context, string) (string, error) {

@@ -19,7 +19,8 @@ import (
 // ownLists are Rollouts whose lists hold what the person who asks may see.
 type ownLists struct {
 	Rollouts
-	alerts Alerts // nil = there are none
+	alerts    Alerts    // nil = there are none
+	incidents Incidents // likewise
 }
 
 func (o ownLists) Views(ctx context.Context) ([]controller.View, error) {
@@ -40,6 +41,9 @@ func (o ownLists) Audit(ctx context.Context, q controller.AuditQuery) ([]store.A
 			project := o.TargetProject(ctx, target)
 			if id, ofAlert := strings.CutPrefix(target, "alert "); ofAlert && o.alerts != nil {
 				project, _ = o.alerts.Project(id) // one that is gone is nobody's
+			}
+			if id, ofIncident := strings.CutPrefix(target, "incident "); ofIncident && o.incidents != nil {
+				project, _ = o.incidents.Project(id)
 			}
 			return project != "" && p.InProject(project)
 		}

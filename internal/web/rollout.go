@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"serin/internal/auth"
 	"serin/internal/controller"
 	"serin/internal/judge"
 	"serin/internal/rollout"
@@ -65,6 +66,8 @@ type rolloutBody struct {
 	CLI                     []string
 	ProceedCLI, RollbackCLI string // of the two panels
 	Done, DoneText          string // what was just done, and what came of it
+	Burning                 []link // incidents for which raises wait; without URL where there are no pages about them
+	OpenIncident            string // where one is opened; "" = it cannot be here
 	PlanText                []planLine
 	Lint                    []finding
 	LintSum                 string
@@ -303,6 +306,10 @@ func (s *server) frame(v controller.View, who visit, current string, r *http.Req
 			}
 			b.Dock = append(b.Dock, a)
 		}
+	}
+	b.Burning = s.burning(v.State.Incidents)
+	if s.Options.Incidents != nil && len(b.Burning) == 0 && !store.Over(v.State.Status) && by(r).Can(auth.Operate) {
+		b.OpenIncident = "/incidents/new?rollout=" + url.QueryEscape(v.ID)
 	}
 	if l := looks[rollout.Verb(r.URL.Query().Get("done"))]; l.label != "" {
 		b.Done, b.DoneText = l.label, "The rollout stands at "+percent(v.Exposure)+" now."

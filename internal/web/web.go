@@ -27,6 +27,7 @@
 //	/alerts                        alert rules and where they stand
 //	/alerts/{id}                   one: why, groups, back-test, history; POST …/ack, silence, unsilence
 //	/incidents?state=              incidents: open ones first, clocks met and missed
+//	/incidents/new?rollout=        what has happened; POST /incidents opens one
 //	/incidents/{id}                one: clocks, decision tree, timeline; POST …/{do} acts, GET …/decide?do= asks first
 //	/standup, /standup/{day}       the daily stand-up: numbers, what is to be decided; POST /standup/{rollout} records the word
 //	/rollouts/{id}/reviews         what the last hours brought
@@ -238,7 +239,7 @@ func newServer(o Options, static *staticFiles, pages *templates) *server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.Rollouts = ownLists{o.Rollouts, o.Alerts}
+	o.Rollouts = ownLists{o.Rollouts, o.Alerts, o.Incidents}
 	return &server{Options: o, static: static, pages: pages, cross: http.NewCrossOriginProtection()}
 }
 
@@ -264,6 +265,8 @@ func (s *server) routes() http.Handler {
 	}
 	if s.Options.Incidents != nil {
 		mux.HandleFunc("GET /incidents", s.signedIn(s.incidents))
+		mux.HandleFunc("GET /incidents/new", s.signedIn(s.openIncidentPage))
+		mux.HandleFunc("POST /incidents", s.signedIn(s.openIncident))
 		mux.HandleFunc("GET /incidents/{id}", s.signedIn(s.incident))
 		mux.HandleFunc("GET /incidents/{id}/decide", s.signedIn(s.decidePage))
 		mux.HandleFunc("POST /incidents/{id}/{do}", s.signedIn(s.actOnIncident))
