@@ -48,8 +48,9 @@ bench-intake: ## the built program under telemetry, a minute each load, beside t
 docs: ## rewrite the generated parts of the reference
 	$(GO) test ./internal/plan ./internal/cli ./internal/api -run 'Reference|OpenAPI' -update
 
-bench-stats: ## the gates of the judge with 2,000 plans each, and the false alarms of the statistics
+bench-stats: ## the gate of the statistics with 2,000 plans a row, beside other judges; UPDATE=-update writes its tables into docs/statistics.md
 	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 60m -count 1 -run 'TestFalseRollbacks|TestGuardAtHalf|FalseAlarms' -v ./internal/judge ./internal/stats
+	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 60m -count 1 -v ./internal/statbench $(UPDATE)
 
 walk: ## the long random walk of the state machine: more than a million steps
 	SERIN_WALK_SEEDS=4000 $(GO) test -timeout 60m -count 1 -run 'TestWalk$$' -v ./internal/rollout
@@ -59,12 +60,12 @@ demo-runs: ## ten demos with a regression and ten without, ten seeds
 
 scenarios: ## every transcript of the controller, and every acceptance scenario that concerns clients over HTTP against the built binary
 	$(GO) test -count 1 -run 'TestScripts$$' ./internal/controller
-	SERIN_SCENARIOS=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/scenarios' -v ./internal/server
+	SERIN_SCENARIOS=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/scenarios|TestAlertStorm' -v ./internal/server
 
 crash: ## SIGKILL at every crash point of every decision, fifty under telemetry, and power cuts
 	SERIN_POWER_CUT_COMMITS=60 $(GO) test -count 1 -run TestPowerCut -v ./internal/store/sqlite
 	SERIN_KILLS=50 $(GO) test -timeout 20m -count 1 -run TestKilledUnderLoad -v ./internal/server
-	SERIN_CRASH=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/crashes' -v ./internal/server
+	SERIN_CRASH=all $(GO) test -timeout 20m -count 1 -run 'TestDriven/(crashes|pages)' -v ./internal/server
 
 e2e-install: ## the released archive, from an empty directory to an upgrade, in about two minutes
 	@scripts/e2e-install

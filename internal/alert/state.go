@@ -125,9 +125,24 @@ func (s State) Silenced(l Labels, now time.Time) (found Silence, ok bool) {
 // List returns the groups: firing first, then the gravest, then by labels.
 func (s State) List() []Group {
 	rank := map[Phase]int{Firing: 0, Pending: 1, Resolved: 2, OK: 3}
-	return slices.SortedFunc(maps.Values(s.Groups), func(a, b Group) int {
-		return cmp.Or(cmp.Compare(rank[a.Phase], rank[b.Phase]), cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Labels.Key(), b.Labels.Key()))
+	list := make([]Group, 0, len(s.Groups))
+	for _, key := range slices.Sorted(maps.Keys(s.Groups)) {
+		list = append(list, s.Groups[key])
+	}
+	slices.SortStableFunc(list, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(rank[a.Phase], rank[b.Phase]), cmp.Compare(a.Severity, b.Severity))
 	})
+	return list
+}
+
+// Fires reports whether any group fires.
+func (s State) Fires() bool {
+	for _, g := range s.Groups {
+		if g.Phase == Firing {
+			return true
+		}
+	}
+	return false
 }
 
 // Firing returns the groups that fire.

@@ -70,9 +70,22 @@ func Step(r Rule, s State, e Evidence, now time.Time) (State, []Change) {
 // sorted orders readings: what was counted most first, so that the bound on
 // groups keeps what matters, whatever order they came in.
 func sorted(list []Reading) []Reading {
-	return slices.SortedFunc(slices.Values(list), func(a, b Reading) int {
-		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Labels.Key(), b.Labels.Key()))
+	type keyed struct {
+		key string
+		at  int
+	}
+	order := make([]keyed, len(list))
+	for i, r := range list {
+		order[i] = keyed{r.Labels.Key(), i}
+	}
+	slices.SortFunc(order, func(a, b keyed) int {
+		return cmp.Or(cmp.Compare(list[b.at].Value, list[a.at].Value), cmp.Compare(a.key, b.key))
 	})
+	out := make([]Reading, len(list))
+	for i, k := range order {
+		out[i] = list[k.at]
+	}
+	return out
 }
 
 // stepper is one Step under way.

@@ -91,6 +91,7 @@ type Options struct {
 	Key      func(alert.Rule) string   // where the evidence keeps a stand-alone rule's counts
 	Keep     time.Duration             // how long it does; 0 = nothing is removed
 	Logger   *slog.Logger              // nil = discard
+	Fault    func(point string)        // called at "before alert commit" and "after alert commit"; crash tests end the process there
 	Wake     func()                    // wakes the courier; nil = it looks by itself
 	Knows    func(address string) bool // whether notices to it can be delivered; nil = all
 	Changed  func()                    // something changed that pages show; nil = nobody looks
@@ -145,6 +146,9 @@ type durable struct {
 func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Fault == nil {
+		o.Fault = func(string) {}
 	}
 	e := &Engine{o: o, log: o.Logger, rules: map[string]*watched{}, rows: map[string]store.AlertRow{}}
 	e.arrivals.wake = make(chan struct{}, 1)

@@ -131,10 +131,16 @@ func (e *Engine) commit(ctx context.Context, w *watched, next alert.State, chang
 			}
 		}
 		c.Put = []store.AlertRow{row}
+		if len(c.Notices) > 0 {
+			e.o.Fault("before alert commit")
+		}
 		if err := e.o.Store.CommitAlerts(ctx, c); err != nil {
 			e.log.Error("store an alert", "alert", w.rule.ID, "err", err)
 			w.failed = "it could not be stored: the log says why"
 			return false
+		}
+		if len(c.Notices) > 0 {
+			e.o.Fault("after alert commit")
 		}
 		w.stored = string(state)
 	}

@@ -51,7 +51,7 @@ func (e *Engine) decide(ctx context.Context, w *watched, next *alert.State, now 
 // delivery is what became of the first notice about what fires. It matters
 // only once nothing fires any more.
 func (e *Engine) delivery(ctx context.Context, s alert.State, told alert.Sent) alert.Delivery {
-	if told.Notice == "" || len(s.Firing()) > 0 {
+	if told.Notice == "" || s.Fires() {
 		return alert.Waiting
 	}
 	o, err := e.o.Store.Notice(ctx, told.Notice)

@@ -132,7 +132,7 @@ type Options struct {
 	Judges judge.Releases
 	// Fault, when set, is called at the named points of a commit; crash tests
 	// end the process there. Points: "before commit", "after commit",
-	// "after publish", "after send".
+	// "after publish", "before send", "after send".
 	Fault func(point string)
 }
 

@@ -310,6 +310,7 @@ func (c *Courier) send(ctx context.Context, m message) error {
 		}
 		return d.Digest(ctx, m.digest)
 	}
+	c.fault("before send")
 	return to.Deliver(ctx, m.notice)
 }
 

@@ -16,7 +16,7 @@ func (s *Server) alertEngine(ctx context.Context, db store.Store) (*alerting.Eng
 		Changed: func() { s.feed.Send("alert", struct{}{}) },
 		Heard:   s.evidence.AlertsHeard, Under: s.underWay,
 		Opened: opener(s.alertTold),
-		Wake:   s.control.WakeCourier, Knows: s.control.Courier().Knows,
+		Wake:   s.control.WakeCourier, Fault: s.o.Fault, Knows: s.control.Courier().Knows,
 		Rollouts: func() []alerting.Rollout {
 			active := s.control.AlertPlans()
 			out := make([]alerting.Rollout, len(active))

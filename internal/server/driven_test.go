@@ -42,6 +42,7 @@ func buildRig(t *testing.T) string {
 type driven struct {
 	*testing.T
 	path, dir string
+	env       []string // of the process, besides
 	hook      *receiver
 	client    *http.Client
 	now       time.Time
@@ -87,7 +88,7 @@ func (d *driven) start(fault string) error {
 	d.Helper()
 	began := time.Now()
 	d.process = exec.Command(d.path, "serve", "--data", d.file("data"), "--listen", "127.0.0.1:0", "--config", d.file("serin.yaml"), "--log", "error")
-	d.process.Env = []string{"HOME=" + d.dir, "SERIN_RIG_NOW=" + d.now.Format(time.RFC3339), "SERIN_FAULT=" + fault}
+	d.process.Env = append([]string{"HOME=" + d.dir, "SERIN_RIG_NOW=" + d.now.Format(time.RFC3339), "SERIN_FAULT=" + fault}, d.env...)
 	d.log, d.ended = &bytes.Buffer{}, make(chan struct{})
 	d.process.Stderr = d.log
 	out, err := d.process.StdoutPipe()
@@ -354,12 +355,14 @@ func pointsOf(t *testing.T, a answer) map[string]int64 {
 }
 
 // TestDriven is what is tried with the program built with the tag rig:
-// scenarioDir over HTTP, SIGKILL at the crash points, and what a kill under
-// load would lose if telemetry were acknowledged before it is durable.
+// scenarioDir over HTTP, SIGKILL at the crash points, the source plan's
+// incident, pages that survive a SIGKILL, and what a kill under load would lose if telemetry were acknowledged before it is durable.
 func TestDriven(t *testing.T) {
 	path := buildRig(t)
 	t.Run("scenarios", func(t *testing.T) { scenariosOverHTTP(t, path) })
 	t.Run("crashes", func(t *testing.T) { crashAtEveryPoint(t, path) })
+	t.Run("pages", func(t *testing.T) { pagesSurvive(t, path) })
+	t.Run("incident", func(t *testing.T) { incidentOverHTTP(t, path) })
 	t.Run("answered early", func(t *testing.T) { testAnsweredEarly(t, path) })
 }
 
