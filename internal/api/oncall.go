@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"serin/internal/auth"
 	"serin/internal/oncall"
 	"serin/internal/paging"
 	"serin/internal/store"
@@ -27,7 +28,7 @@ type OnCall interface {
 	Contact(person string) paging.Contact
 	PutContact(ctx context.Context, c paging.Contact, by store.AuditEntry) (unreached []string, err error)
 	Pages(ctx context.Context, limit int, sees func(project string) bool) ([]paging.Page, error)
-	Ack(ctx context.Context, key, by string) (int, error)
+	Ack(ctx context.Context, key string, by store.AuditEntry) (int, error)
 }
 
 // RotaName is the path of one rota; exported as RolloutID is.
@@ -183,7 +184,7 @@ func (s *server) pages(api huma.API) {
 			Acknowledged int       `json:"acknowledged"`
 			At           time.Time `json:"at"`
 		}], error) {
-			n, err := s.OnCall.Ack(ctx, in.ID, who(ctx).Name)
+			n, err := s.OnCall.Ack(ctx, in.ID, store.AuditEntry{Who: who(ctx).Name, Via: via(ctx), Address: auth.Address(ctx)})
 			if err == nil && n == 0 {
 				return nil, huma.Error404NotFound("no page " + in.ID + " is open: list them with serin oncall pages")
 			}
@@ -221,4 +222,4 @@ func (noOnCall) PutContact(context.Context, paging.Contact, store.AuditEntry) ([
 func (noOnCall) Pages(context.Context, int, func(string) bool) ([]paging.Page, error) {
 	return nil, errNoOnCall
 }
-func (noOnCall) Ack(context.Context, string, string) (int, error) { return 0, errNoOnCall }
+func (noOnCall) Ack(context.Context, string, store.AuditEntry) (int, error) { return 0, errNoOnCall }

@@ -125,6 +125,8 @@ type Options struct {
 	// prometheus, for a project; a plan whose guard needs another does not start.
 	// nil = none.
 	Sources func(project string) map[string]bool
+	// OnCall are the server's rotas; nil = it has none.
+	OnCall OnCall
 	// PlansChanged, when set, is called after a plan was stored or a rollout
 	// created or revised. It must not block.
 	PlansChanged func()

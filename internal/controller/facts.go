@@ -27,6 +27,9 @@ func (c *Controller) Facts(_ context.Context, project string, p *plan.Plan) plan
 func (c *Controller) factsUntil(project string, p *plan.Plan, until time.Time) plan.ServerFacts {
 	facts := c.o.Evidence.Facts(project, p, until)
 	facts.Channels = c.courier.reach()
+	if c.o.OnCall != nil {
+		facts.OnCall = c.o.OnCall
+	}
 	if c.o.Sources != nil {
 		facts.Configured = c.o.Sources(flag.ProjectOf(project))
 	}

@@ -197,8 +197,8 @@ func (w *worker) verify(f *plan.Fact, place judge.Place, ev judge.Evidence, now 
 	case f.Name == "flag exists":
 		return w.c.flags.exists(w.plan.Flag.Key), true
 	case f.Name == "role filled":
-		r, ok := w.plan.Role(f.Arg)
-		return ok && r.Who != "", true
+		filled, _ := w.c.filled(w.plan, f.Arg)
+		return filled, true
 	case f.Name == "incidents closed":
 		for _, i := range w.state.Incidents {
 			if !i.Closed {

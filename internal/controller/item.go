@@ -85,9 +85,7 @@ func (w *worker) prove(it *ItemView, t *plan.Task, in rollout.Input) {
 		it.Seen = w.measured(f.Rule, in.Wall)
 	case f.Rule != nil || f.Name == "flag exists":
 	case f.Name == "role filled":
-		if r, ok := w.plan.Role(f.Arg); ok {
-			it.Seen = r.Who
-		}
+		_, it.Seen = w.c.filled(w.plan, f.Arg)
 	case f.Name == "incidents closed":
 		it.Seen = openIncidents(w.state)
 	default:

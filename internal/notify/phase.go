@@ -13,13 +13,15 @@ const (
 	Closed              // it is over
 )
 
-// alertTypes are the Types of notices of alert rules; all others are News.
-var alertTypes = map[string]Phase{
+// phases are by the Types of notices of alert rules and of incidents; all
+// others are News.
+var phases = map[string]Phase{
+	"incident.opened": Opened, "incident.reopened": Opened, "incident.escalated": Opened, "incident.severe": Opened, "incident.resolved": Closed,
 	"alert.firing": Opened, "alert.no_data": Opened, "alert.acked": Acked, "alert.resolved": Closed, "alert.data_back": Closed,
 }
 
 // Phase is what n says about its thread, by its Type.
-func (n Notice) Phase() Phase { return alertTypes[n.Type] }
+func (n Notice) Phase() Phase { return phases[n.Type] }
 
 // Key is what a service may tell by that two notices are about the same: the
 // thread, else the notice's own id. It has at most limit bytes, above 70: what

@@ -41,7 +41,7 @@ func (e *Engine) Deliver(ctx context.Context, n notify.Notice) error {
 	var err error
 	switch n.Phase() {
 	case notify.Acked:
-		_, err = e.Ack(ctx, Subject(n), "somebody in "+n.Channel)
+		_, err = e.Acked(ctx, Subject(n), "somebody in "+n.Channel)
 	case notify.Closed:
 		_, err = e.Resolve(ctx, Subject(n))
 	default:
@@ -121,19 +121,43 @@ func (e *Engine) begin(ctx context.Context, rota string, c oncall.Chain, n notif
 }
 
 // Ack acknowledges the open pages about a subject, or the one with that id, in
-// the name of by, and returns how many there were. Nobody is told of them any
-// more; a page that was acknowledged before is none.
-func (e *Engine) Ack(ctx context.Context, key, by string) (int, error) {
-	return e.end(ctx, key, oncall.Input{Ack: cmp.Or(by, "somebody")}, "Acknowledged by "+cmp.Or(by, "somebody")+".")
+// the name of by.Who, audits it, and returns how many there were. Nobody is
+// told of them any more; a page that was acknowledged before is none. What the
+// pages are about is acknowledged too (Options.Acked): an error of that comes
+// with the pages acknowledged.
+func (e *Engine) Ack(ctx context.Context, key string, by store.AuditEntry) (int, error) {
+	by.Who = cmp.Or(by.Who, "somebody")
+	subjects, err := e.end(ctx, key, oncall.Input{Ack: by.Who}, "Acknowledged by "+by.Who+".", by)
+	if err != nil || e.o.Acked == nil {
+		return len(subjects), err
+	}
+	n := len(subjects)
+	slices.Sort(subjects)
+	for _, subject := range slices.Compact(subjects) {
+		if told := e.o.Acked(ctx, subject, by); told != nil {
+			err = errors.Join(err, fmt.Errorf("the page is acknowledged, what it is about is not: %w", told))
+		}
+	}
+	return n, err
+}
+
+// Acked acknowledges pages as Ack does, where somebody acknowledged what they
+// are about: that is in the audit log already.
+func (e *Engine) Acked(ctx context.Context, key, by string) (int, error) {
+	by = cmp.Or(by, "somebody")
+	subjects, err := e.end(ctx, key, oncall.Input{Ack: by}, "Acknowledged by "+by+".")
+	return len(subjects), err
 }
 
 // Resolve ends the open pages about a subject, or the one with that id: those
 // who were told are told that it is over. It returns how many there were.
 func (e *Engine) Resolve(ctx context.Context, key string) (int, error) {
-	return e.end(ctx, key, oncall.Input{Resolve: true}, "Over.")
+	subjects, err := e.end(ctx, key, oncall.Input{Resolve: true}, "Over.")
+	return len(subjects), err
 }
 
-func (e *Engine) end(ctx context.Context, key string, in oncall.Input, text string) (n int, err error) {
+// end gives in to the pages that key means, and returns what each is about.
+func (e *Engine) end(ctx context.Context, key string, in oncall.Input, text string, by ...store.AuditEntry) (subjects []string, err error) {
 	in.Now = e.o.Clock.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -141,12 +165,18 @@ func (e *Engine) end(ctx context.Context, key string, in oncall.Input, text stri
 		if id != key && p.Subject != key || !in.Resolve && !p.State.Open() {
 			continue
 		}
-		if err := e.step(ctx, *p, in, Entry{At: in.Now, Text: text}); err != nil {
-			return n, err
+		var audit []store.AuditEntry
+		for _, a := range by {
+			a.At, a.Verb, a.Target = in.Now, "acknowledge page", "page "+id
+			a.After, _ = json.Marshal(map[string]string{"about": p.Subject, "rota": p.Rota, "title": p.Notice.Title})
+			audit = append(audit, a)
 		}
-		n++
+		if err := e.audited(ctx, *p, in, audit, Entry{At: in.Now, Text: text}); err != nil {
+			return subjects, err
+		}
+		subjects = append(subjects, p.Subject)
 	}
-	return n, nil
+	return subjects, nil
 }
 
 // Pages lists pages, newest first; sees says of which projects.

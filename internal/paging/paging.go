@@ -51,6 +51,9 @@ type Options struct {
 	// Escalates lists whom a rollout's plan escalates to from a rota, in
 	// order, as in oncall.Link.Tell; nil = nobody.
 	Escalates func(rollout, rota string) []string
+	// Acked is told that somebody acknowledged a page, and what it is about: that
+	// is acknowledged in their name too; nil = nobody is told. It may call the Engine.
+	Acked func(ctx context.Context, subject string, by store.AuditEntry) error
 	// Serve is told the names of all rotas at the start and after a change of
 	// them; nil = nobody connects them. Like Changed it must not call the Engine.
 	Serve func(names []string)
@@ -201,6 +204,11 @@ func (e *Engine) round(ctx context.Context) time.Duration {
 // step gives in to a page's chain and stores what comes of it. The caller
 // holds mu; p is a copy that is taken over only when it was stored.
 func (e *Engine) step(ctx context.Context, p Page, in oncall.Input, entries ...Entry) error {
+	return e.audited(ctx, p, in, nil, entries...)
+}
+
+// audited is step with entries of the audit log.
+func (e *Engine) audited(ctx context.Context, p Page, in oncall.Input, audit []store.AuditEntry, entries ...Entry) error {
 	before := p.State
 	next, told := oncall.Step(p.Chain, p.State, in)
 	p.State = next
@@ -218,7 +226,7 @@ func (e *Engine) step(ctx context.Context, p Page, in oncall.Input, entries ...E
 	if n := len(p.Log); n > maxLog {
 		p.Log = append(p.Log[:1:1], p.Log[n-maxLog+1:]...)
 	}
-	if err := e.store(ctx, p, notices); err != nil {
+	if err := e.store(ctx, p, notices, audit...); err != nil {
 		return err
 	}
 	if e.open[p.ID] = &p; !p.State.Ended.IsZero() {

@@ -111,10 +111,10 @@ func TestEscalates(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		both := []string{"0s email:ben@example.org alert.firing", "5m0s email:ben@example.org alert.firing", "5m0s email:cara@example.org alert.firing"}
 		r.want(both...)
-		if n, err := r.Ack(t.Context(), "alert/shop-1.errors", "cara"); n != 1 || err != nil {
+		if n, err := r.Acked(t.Context(), "alert/shop-1.errors", "cara"); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
-		if n, _ := r.Ack(t.Context(), "alert/shop-1.errors", "ben"); n != 0 {
+		if n, _ := r.Acked(t.Context(), "alert/shop-1.errors", "ben"); n != 0 {
 			t.Error("acknowledged twice")
 		}
 		time.Sleep(2 * time.Hour)
@@ -150,7 +150,7 @@ func TestAgain(t *testing.T) {
 		r.deliver(firing(2))
 		synctest.Wait()
 		r.want("0s email:ben@example.org alert.firing")
-		if _, err := r.Ack(t.Context(), "alert/shop-1.errors", "ben"); err != nil {
+		if _, err := r.Acked(t.Context(), "alert/shop-1.errors", "ben"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)

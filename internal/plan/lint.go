@@ -38,7 +38,20 @@ type ServerFacts struct {
 	// Baseline is how much of the baseline of each metric of BaselineRules
 	// there is; a metric that is not there was not looked at.
 	Baseline map[string]BaselineHours
+	// OnCall tells who is on call by the address of a role, such as
+	// "oncall:web"; nil = not known.
+	OnCall OnCall
 }
+
+// OnCall knows the rotas of a server.
+type OnCall interface {
+	// Uncovered are the times of [from, to) in which nobody is on call at an
+	// address, in order; known is false where it is no rota of the server.
+	Uncovered(address string, from, to time.Time) (gaps []Gap, known bool)
+}
+
+// Gap is a time [From, To) without anybody on call.
+type Gap struct{ From, To time.Time }
 
 // serverCodes are the codes that need a server.
 var serverCodes = []string{"E14", "E15", "E20", "E21", "W01", "W15", "W23", "W06 counts", "W12 chances"}

@@ -26,6 +26,7 @@ func (l *linter) schedule() {
 		l.waiting(i, enter, baked)
 		l.twoRoads(i, enter)
 		l.cover(i, enter[0], baked[i])
+		l.duty(i, enter, baked[i])
 	}
 }
 
@@ -102,6 +103,34 @@ func (l *linter) cover(i int, start, end time.Time) {
 		days := int((end.Sub(start) + day - 1) / day)
 		what := fmt.Sprintf("%s covers until %s, owns %q until %s", name, atBoth(until.In(l.p.Location)), l.p.Stages[i].Name, atBoth(end))
 		l.warn("W05", what, fmt.Sprintf("covers: %dd", days), "roles."+name+".covers")
+	}
+}
+
+// duty is W05 where the server has the owner's rota: hours of the stage in which
+// nobody is on call by it. Hours that the role does not cover are told by cover.
+func (l *linter) duty(i int, enter []time.Time, end time.Time) {
+	if l.server == nil || l.server.OnCall == nil {
+		return
+	}
+	for _, name := range l.p.Stages[i].Owner {
+		role, ok := l.p.Role(name)
+		if until := enter[0].Add(role.Covers); role.Covers > 0 && until.Before(end) {
+			end = until
+		}
+		if !ok || !strings.Contains(role.Who, ":") || !enter[i].Before(end) {
+			continue
+		}
+		gaps, known := l.server.OnCall.Uncovered(role.Who, enter[i], end)
+		if !known || len(gaps) == 0 {
+			continue
+		}
+		g := gaps[0]
+		what := fmt.Sprintf("nobody is on call by %s from %s until %s, in %q of %s", role.Who, atBoth(g.From.In(l.p.Location)), atBoth(g.To.In(l.p.Location)), l.p.Stages[i].Name, name)
+		if len(gaps) > 1 {
+			what += fmt.Sprintf(", and %d more times", len(gaps)-1)
+		}
+		_, rota, _ := strings.Cut(role.Who, ":")
+		l.warn("W05", what, "fill it: serin oncall override "+rota, "roles."+name+".who", "roles."+name)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -191,6 +192,7 @@ var warningCases = []struct {
 	{"W21", "checks: []", "checks: [{ every: 1h, expect: adoption > 5% }]", `warning W21: "adoption > 5%" checked from minute 0 is red at first: move it to proceed`, nil},
 	{"W04", "traffic: 50% }", "traffic: 50%, at: \"15:00\" }\nstart: \"2025-02-19 09:00\"", `17: warning W04: half: bake ends Wed 11:00, at 15:00 adds 4 h (Wed 15:00): at 11:00`, nil},
 	{"W05", "roles:\n  lead: { who: \"@lead\",", "start: \"2025-02-19 09:00\"\nroles:\n  lead: { who: \"@lead\", covers: 3h,", `11: warning W05: lead covers until Wed 19 Feb 12:00, owns "half" until Wed 19 Feb 13:00: covers: 1d`, nil},
+	{"W05 rota", "roles:\n  lead: { who: \"@lead\",", "start: \"2025-02-19 09:00\"\nroles:\n  lead: { who: \"oncall:web\",", `11: warning W05: nobody is on call by oncall:web from Wed 19 Feb 10:00 until Wed 19 Feb 10:30, in "canary" of lead, and 1 more times: fill it: serin oncall override web`, &ServerFacts{OnCall: halfHours{}}},
 	{"W07", "cleanup:", "incident: { decide: [{ if: p1 > 10 over stage, do: rollback }, { do: reduce 5% }] }\ncleanup:", `19: warning W07: incident.decide[0] p1 > 10 over stage: rollback p1 > 5 over 1h fires first`, nil},
 	{"W09", "cleanup:", "incident: { decide: [{ do: reduce 5% }] }\ncleanup:", `19: warning W09: reduce 5%, actions.reduce 1%: use one`, nil},
 	{"W10", "cleanup:", "actions: { revert: { show: [git revert $commit], within: 2m } }\ncleanup:", `19: warning W10: revert within 2m, rollback 5m: served flags switch in seconds: rollback within 1m`, nil},
@@ -201,6 +203,21 @@ var warningCases = []struct {
 	{"E15", "small", "small", `error E15: flag small is owned by rollout old-bench-2: finish or cancel it`, &ServerFacts{FlagOwner: "old-bench-2"}},
 	{"E20", "audience: role = admin", "by: account", `error E20: flag.by "account": no telemetry carries it: leave it out or send it`, &ServerFacts{}},
 	{"E21", "p1 > 5 over 1h", "pool >= 100% for 1m", `error E21: rollback "pool >= 100% for 1m": prometheus is not configured`, &ServerFacts{}},
+}
+
+// halfHours are rotas with nobody on call in the first half of each of two
+// hours, from 10:00 UTC on.
+type halfHours struct{}
+
+func (halfHours) Uncovered(_ string, from, to time.Time) (gaps []Gap, known bool) {
+	at := time.Date(2025, time.February, 19, 10, 0, 0, 0, time.UTC)
+	for range 2 {
+		if g := (Gap{at, at.Add(30 * time.Minute)}); !g.From.Before(from) && !g.To.After(to) {
+			gaps = append(gaps, g)
+		}
+		at = at.Add(30 * time.Minute)
+	}
+	return gaps, true
 }
 
 func TestWarnings(t *testing.T) {

@@ -2,6 +2,7 @@ package response
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"serin/internal/incident"
@@ -57,7 +58,7 @@ func tickets(address string) bool { return strings.HasPrefix(address, "jira:") }
 
 // channels are who hears of an event: the plan's channels that people talk in.
 // Pagers hear of what no alert has paged for, of a reopened one, and of an
-// escalation to a role that is one.
+// escalation to a role that is one; and, of those that may have heard, of the end.
 func channels(p *plan.Plan, s incident.State, x incident.Event) (out []plan.Channel) {
 	page := x.Type == incident.Opened && x.Alert == nil || x.Type == incident.Reopened || x.Type == incident.ResolvedEvent && len(s.Alerts) == 0
 	for _, ch := range p.Channels {
@@ -67,6 +68,13 @@ func channels(p *plan.Plan, s incident.State, x incident.Event) (out []plan.Chan
 	}
 	if x.Type == incident.Escalated && pages(x.Who) {
 		out = append(out, plan.Channel{Name: x.To, Address: x.Who})
+	}
+	if x.Type == incident.ResolvedEvent && s.Escalated > 0 {
+		for _, r := range p.Roles {
+			if pages(r.Who) && !slices.ContainsFunc(out, func(ch plan.Channel) bool { return ch.Address == r.Who }) {
+				out = append(out, plan.Channel{Name: r.Name, Address: r.Who})
+			}
+		}
 	}
 	return out
 }

@@ -90,7 +90,10 @@ type Options struct {
 	Logger   *slog.Logger    // nil = discard
 	Wake     func()          // wakes the courier; nil = it looks by itself
 	Changed  func(id string) // an incident changed; nil = nobody looks
-	BaseURL  string          // for links in notices; "" = none
+	// Acked is told who acknowledged an incident; nil = nobody is told. It must
+	// not call the Engine.
+	Acked   func(ctx context.Context, id, by string)
+	BaseURL string // for links in notices; "" = none
 	// Fault, when set, is called at the named points; crash tests exit there.
 	Fault func(point string)
 }
@@ -284,6 +287,9 @@ func (e *Engine) step(ctx context.Context, k *kept, r *Rollout, in incident.Inpu
 		e.log.Info("incident", "incident", next.ID, "event", x.Type, "by", x.By)
 	}
 	e.o.Changed(next.ID)
+	if before.AckedAt.IsZero() && !next.AckedAt.IsZero() && e.o.Acked != nil {
+		e.o.Acked(ctx, next.ID, next.AckedBy)
+	}
 	return refused
 }
 

@@ -18,7 +18,7 @@ import (
 func (s *Server) responder(ctx context.Context, db store.Store) (*response.Engine, error) {
 	return response.New(ctx, response.Options{
 		Store: db, Rollouts: underResponse{s.control}, Evidence: s.evidence, Clock: s.o.Clock, Logger: s.o.Logger, BaseURL: s.DashboardURL(),
-		Wake: s.control.WakeCourier, Changed: func(id string) { s.feed.Send("incident", map[string]string{"id": id}) }, Fault: s.o.Fault,
+		Wake: s.control.WakeCourier, Changed: func(id string) { s.feed.Send("incident", map[string]string{"id": id}) }, Fault: s.o.Fault, Acked: s.incidentAcked,
 	})
 }
 

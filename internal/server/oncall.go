@@ -6,12 +6,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"serin/internal/alert"
 	"serin/internal/config"
+	"serin/internal/incident"
 	"serin/internal/notify"
 	"serin/internal/paging"
 	"serin/internal/plan"
+	"serin/internal/response"
+	"serin/internal/rollout"
 	"serin/internal/store"
 )
 
@@ -22,6 +26,7 @@ func (s *Server) pagingEngine(ctx context.Context, db store.Store) (*paging.Engi
 		Wake: s.control.WakeCourier, Knows: s.control.Courier().Knows,
 		Handle:    func(ctx context.Context, handle string) (string, error) { return personOf(ctx, db, handle) },
 		Escalates: s.escalates,
+		Acked:     s.pageAcked,
 		Serve:     func(names []string) { s.connectRotas(append([]string{}, names...), nil) },
 		Changed:   func() { s.feed.Send("oncall", struct{}{}) },
 	})
@@ -138,7 +143,7 @@ func (s *Server) acknowledged(ctx context.Context, c alert.Change) error {
 	var err error
 	switch c.Kind {
 	case alert.Acked:
-		_, err = s.paging.Ack(ctx, "alert/"+c.Rule, c.By)
+		_, err = s.paging.Acked(ctx, "alert/"+c.Rule, c.By)
 	case alert.Ended:
 		if v, none := s.alerts.Get(c.Rule); none == nil && v.Phase == alert.Firing {
 			return nil
@@ -146,4 +151,65 @@ func (s *Server) acknowledged(ctx context.Context, c alert.Change) error {
 		_, err = s.paging.Resolve(ctx, "alert/"+c.Rule)
 	}
 	return err
+}
+
+// pageAcked acknowledges what a page is about in the name of who acknowledged
+// the page. What is over by now, or acknowledged, is left alone.
+func (s *Server) pageAcked(ctx context.Context, subject string, by store.AuditEntry) error {
+	if rule, ofAlert := strings.CutPrefix(subject, "alert/"); ofAlert {
+		by.Reason = "acknowledged its page"
+		_, err := s.alerts.Ack(ctx, rule, nil, by)
+		if errors.Is(err, alert.ErrNotFiring) || errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	_, err := s.incidents.Do(ctx, subject, response.Person{Name: by.Who, Via: by.Via, Address: by.Address}, incident.Command{Verb: incident.DoAcknowledge})
+	var no *rollout.Refusal
+	if errors.Is(err, store.ErrNotFound) || errors.As(err, &no) {
+		return nil
+	}
+	return err
+}
+
+// incidentAcked acknowledges the pages about an incident.
+func (s *Server) incidentAcked(ctx context.Context, id, by string) {
+	if _, err := s.paging.Acked(ctx, id, by); err != nil {
+		s.o.Logger.Error("acknowledge the page of an incident", "incident", id, "err", err)
+	}
+}
+
+// duties are the rotas as plans ask for them. They are made after the controller.
+type duties struct{ s *Server }
+
+// rota is the rota behind an address; "" = none, or PagerDuty knows it.
+func (d duties) rota(address string) string {
+	scheme, name, _ := strings.Cut(address, ":")
+	d.s.rotas.mu.Lock()
+	defer d.s.rotas.mu.Unlock()
+	if d.s.paging == nil || scheme != paging.Scheme && (scheme != "pagerduty" || d.s.rotas.pagers[name]) {
+		return ""
+	}
+	return name
+}
+
+// Filled implements controller.OnCall.
+func (d duties) Filled(ctx context.Context, address string) (who []string, reached, known bool) {
+	if name := d.rota(address); name != "" {
+		return d.s.paging.Filled(ctx, name)
+	}
+	return nil, false, false
+}
+
+// Uncovered implements plan.OnCall.
+func (d duties) Uncovered(address string, from, to time.Time) (gaps []plan.Gap, known bool) {
+	name := d.rota(address)
+	if name == "" {
+		return nil, false
+	}
+	found, known := d.s.paging.Gaps(name, from, to)
+	for _, g := range found {
+		gaps = append(gaps, plan.Gap{From: g.From, To: g.To})
+	}
+	return gaps, known
 }

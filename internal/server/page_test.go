@@ -53,7 +53,7 @@ func TestPageIsLiveAndRollsBack(t *testing.T) {
 	s.do(id, rollout.Complete, "item", "sign-off")
 	b.see("start is open, though it has the focus", `!document.querySelector('.desk [data-open="d-start"]').classList.contains("blocked")`)
 	s.do(id, rollout.Start)
-	b.see("the buttons of a running rollout", `[...document.querySelectorAll(".desk .btn")].map(a => a.firstChild.nextSibling.textContent).join() === "Pause,Reduce,Promote,Roll back"`)
+	b.see("the buttons of a running rollout", `[...document.querySelectorAll(".desk .btn[data-open]")].map(a => a.firstChild.nextSibling.textContent).join() === "Pause,Reduce,Promote,Roll back"`)
 	s.traffic("newCheckout", 40)
 	b.see("charts with both arms", `[...document.querySelectorAll("figure[data-chart]")].some(f => f.querySelector("[data-v=a]")?.textContent.match(/\d/) && f.querySelector("[data-v=c]")?.textContent.match(/\d/) && f.querySelector("canvas"))`)
 	in, _ := s.users("newCheckout")

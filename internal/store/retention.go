@@ -29,7 +29,7 @@ type Cutoffs struct {
 	Evidence time.Time // cells and user rows of rollouts that were over by then
 	Inputs   time.Time // inputs of decisions of rollouts that were over by then
 	Samples  time.Time // error samples that came earlier
-	Outbox   time.Time // notices that were delivered or given up, and the history of alerts
+	Outbox   time.Time // notices that were delivered or given up, the history of alerts, pages that are over, threads of Slack that rest
 	Audit    time.Time // entries of the audit log
 	Sessions time.Time // sessions that had expired by then
 	Seen     time.Time // hashes of events seen last before; they are needed for about an hour
@@ -38,7 +38,7 @@ type Cutoffs struct {
 // Pruned counts the rows that Prune removed. Seen counts stored groups of
 // hashes, not single hashes.
 type Pruned struct {
-	Cells, Users, Inputs, Samples, Seen, Notices, Alerts, Audit, Sessions int64
+	Cells, Users, Inputs, Samples, Seen, Notices, Alerts, Pages, Threads, Audit, Sessions int64
 }
 
 // Size is how much room a store takes, in bytes.

@@ -176,7 +176,7 @@ func (k *Keeper) prune(ctx context.Context) error {
 		Outbox: before(ages.Outbox), Sessions: before(keepEnded), Seen: before(keepSeen),
 	})
 	for class, rows := range map[string]int64{
-		"evidence": n.Cells + n.Users, "inputs": n.Inputs, "samples": n.Samples, "audit": n.Audit, "outbox": n.Notices + n.Alerts, "sessions": n.Sessions,
+		"evidence": n.Cells + n.Users, "inputs": n.Inputs, "samples": n.Samples, "audit": n.Audit, "outbox": n.Notices + n.Alerts + n.Pages + n.Threads, "sessions": n.Sessions,
 	} {
 		k.removed.WithLabelValues(class, "age").Add(float64(rows))
 	}

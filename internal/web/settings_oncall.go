@@ -21,7 +21,7 @@ type OnCall interface {
 	Contact(person string) paging.Contact
 	PutContact(ctx context.Context, c paging.Contact, by store.AuditEntry) (unreached []string, err error)
 	Pages(ctx context.Context, limit int, sees func(project string) bool) ([]paging.Page, error)
-	Ack(ctx context.Context, key, by string) (int, error)
+	Ack(ctx context.Context, key string, by store.AuditEntry) (int, error)
 }
 
 // pagesRead is how many of the newest pages are searched for open ones.
@@ -160,7 +160,7 @@ func (s *server) ackPage(w http.ResponseWriter, r *http.Request) {
 	if !s.mayPage(w, r) {
 		return
 	}
-	n, err := s.OnCall.Ack(r.Context(), r.FormValue("page"), by(r).Name)
+	n, err := s.OnCall.Ack(r.Context(), r.FormValue("page"), s.entry(r, ""))
 	if err == nil && n == 0 {
 		err = store.ErrNotFound
 	}

@@ -37,6 +37,9 @@ func (s *Store) Prune(ctx context.Context, c store.Cutoffs) (store.Pruned, error
 		{&out.Notices, c.Outbox, `DELETE FROM notice WHERE seq IN (
 			SELECT seq FROM notice WHERE at < ?1 AND (delivered > 0 OR dead > 0) LIMIT ?2)`},
 		{&out.Alerts, c.Outbox, "DELETE FROM alert_entry WHERE seq IN (SELECT seq FROM alert_entry WHERE at < ?1 LIMIT ?2)"},
+		{&out.Pages, c.Outbox, "DELETE FROM page WHERE seq IN (SELECT seq FROM page WHERE at < ?1 AND open = 0 LIMIT ?2)"},
+		{&out.Threads, c.Outbox, `DELETE FROM slack_thread WHERE (address, thread) IN (
+			SELECT address, thread FROM slack_thread WHERE at < ?1 LIMIT ?2)`},
 		{&out.Audit, c.Audit, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 ORDER BY id LIMIT ?2)"},
 		{&out.Sessions, c.Sessions, "DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE expires_at < ?1 LIMIT ?2)"},
 		{&out.Seen, c.Seen, "DELETE FROM seen WHERE seq IN (SELECT seq FROM seen WHERE newest < ?1 LIMIT ?2)"},

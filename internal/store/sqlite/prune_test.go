@@ -118,3 +118,32 @@ func TestPruneAlertHistory(t *testing.T) {
 		t.Errorf("%d entries left, %v; want 1", len(left), err)
 	}
 }
+
+// TestPrunePages: pages that are over and threads that rest go with the
+// notices; an open page stays however old it is.
+func TestPrunePages(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	defer s.Close()
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	page := func(id string, open bool, after time.Duration) store.PageRow {
+		return store.PageRow{ID: id, Open: open, At: at.Add(after), Data: []byte("{}")}
+	}
+	if err := s.CommitOnCall(t.Context(), store.OnCallCommit{PutPages: []store.PageRow{page("old", false, 0), page("open", true, 0), page("new", false, 2*time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	for thread, after := range map[string]time.Duration{"old": 0, "new": 2 * time.Hour} {
+		if err := s.PutSlackThread(t.Context(), store.SlackThread{Address: "slack:#ops", Thread: thread, Channel: "C", TS: "1.0", At: at.Add(after)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.Prune(t.Context(), store.Cutoffs{Outbox: at.Add(time.Hour)}); err != nil || n.Pages != 1 || n.Threads != 1 {
+		t.Errorf("Prune = %+v, %v; want one page and one thread", n, err)
+	}
+	left, err := s.Pages(t.Context(), false, 0)
+	if err != nil || len(left) != 2 || left[0].ID != "new" || left[1].ID != "open" {
+		t.Errorf("pages left: %+v, %v", left, err)
+	}
+	if _, err := s.SlackThread(t.Context(), "slack:#ops", "new"); err != nil {
+		t.Errorf("the new thread: %v", err)
+	}
+}
