@@ -83,4 +83,3 @@ func (v *view) silent(d *definition) string {
 	}
 	return why
 }
-

@@ -72,7 +72,7 @@ func (f Facts) fill(r *Report) {
 func late(s Slot, at time.Time, k Kind) string {
 	var out []string
 	if d := at.Sub(s.Due); d > onTime {
-		out = append(out, fmt.Sprintf("%s late: serin was not running at %s, or could not store it", plan.FormatDuration(d.Truncate(time.Minute)), clock(s.Due)))
+		out = append(out, fmt.Sprintf("%s late: serin was not running at %s, or could not store it", strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s"), clock(s.Due)))
 	}
 	if s.Missed == 1 {
 		out = append(out, fmt.Sprintf("the %s before it was not made", k))
@@ -206,19 +206,25 @@ func Ask(p *plan.Plan, s Standing, open []Incident) *Question {
 			return q
 		}
 	}
-	q.weigh(s, open)
+	q.weigh(p, s, open)
 	return q
 }
 
 // weigh advises for a rollout that is exposed and meets no rollback rule.
-func (q *Question) weigh(s Standing, open []Incident) {
+func (q *Question) weigh(p *plan.Plan, s Standing, open []Incident) {
 	met := 0
 	for _, v := range s.Proceed {
 		if v.Status == judge.Met {
 			met++
 		}
 	}
-	gates := fmt.Sprintf("%d of %s met", met, plural(len(s.Proceed), "gate"))
+	gates, judged := fmt.Sprintf("%d of %s met", met, plural(len(s.Proceed), "gate")), true
+	if len(s.Proceed) == 0 {
+		gates = "the stage has no gates"
+		if i := s.State.Stage; i >= 0 && i < len(p.Stages) && len(p.Stages[i].Proceed) > 0 {
+			gates, judged = "its gates are not judged yet", false
+		}
+	}
 	var reasons []string
 	for _, w := range s.Waiting {
 		if w.Kind != "approval" {
@@ -235,6 +241,8 @@ func (q *Question) weigh(s Standing, open []Incident) {
 		q.Why = "incident " + open[0].ID + " is open"
 	case len(reasons) > 0:
 		q.Why = gates + "; waits for " + strings.Join(reasons, ", ")
+	case !judged:
+		q.Why = gates
 	default:
 		q.Advice, q.Why = AdviseProceed, gates
 	}

@@ -50,7 +50,7 @@ func (r Report) Markdown(notes []Note, decided []Move) []byte {
 		fmt.Fprintf(&b, "- %s\n", escape(line))
 	}
 	rows(&b, "Metrics", r.Metrics, r.Has(Metrics))
-	rows(&b, "P1 and P2", r.Severe, r.Has(Severe))
+	rows(&b, "P1 and P2", r.Ungated(), r.Has(Severe))
 	r.markNews(&b)
 	rows(&b, "What users said", r.Feedback, r.Has(Complaints) || r.Has(Sentiment))
 	r.markDecision(&b, notes, decided)

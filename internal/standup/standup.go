@@ -138,6 +138,14 @@ type Report struct {
 	Link    string   `json:"link,omitempty"`
 }
 
+// Ungated are the severe errors that are not among the metrics of the gates,
+// so that nothing is shown twice.
+func (r Report) Ungated() []Row {
+	return slices.DeleteFunc(slices.Clone(r.Severe), func(x Row) bool {
+		return slices.ContainsFunc(r.Metrics, func(m Row) bool { return m.Metric == x.Metric })
+	})
+}
+
 // Has reports whether the report has a section.
 func (r Report) Has(s Section) bool { return slices.Contains(r.Sections, s) }
 

@@ -33,7 +33,11 @@ func (r Report) headline() string {
 	}
 	for _, m := range r.Severe {
 		if m.Now != nil && *m.Now > 0 {
-			parts = append(parts, judge.Format(*m.Now, "")+" "+m.Title)
+			what := m.Title
+			if *m.Now == 1 {
+				what = strings.TrimSuffix(what, "s")
+			}
+			parts = append(parts, judge.Format(*m.Now, "")+" "+what)
 		}
 	}
 	add(len(r.Issues), "new issue")
@@ -72,7 +76,7 @@ func (r Report) complaints() (n int, ok bool) {
 
 // Unmeasured counts the rows without a number.
 func (r Report) Unmeasured() (n int) {
-	for _, list := range [][]Row{r.Metrics, r.Severe, r.Feedback} {
+	for _, list := range [][]Row{r.Metrics, r.Ungated(), r.Feedback} {
 		for _, row := range list {
 			if row.Now == nil {
 				n++
@@ -152,7 +156,7 @@ const linesShown = 8
 
 // body writes the sections of a message.
 func (r Report) body(line func(string, ...any)) {
-	for _, list := range [][]Row{r.Metrics, r.Severe, r.Feedback} {
+	for _, list := range [][]Row{r.Metrics, r.Ungated(), r.Feedback} {
 		for _, row := range list {
 			line("%s", row.words())
 		}

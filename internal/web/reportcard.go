@@ -44,7 +44,7 @@ func reportCardOf(v reporting.View, now time.Time) reportCard {
 	c := reportCard{Report: v.Report, Head: v.Plan + " at " + percent(v.Exposure), Lead: v.Span(), Pill: cardPill(v.Report), Text: v.Text,
 		HasIssues: v.Has(standup.NewIssues), HasSpikes: v.Has(standup.Spikes), HasSlow: v.Has(standup.SlowDowns),
 		HasFeedback: v.Has(standup.Complaints) || v.Has(standup.Sentiment), HasIncidents: v.Has(standup.Incidents) || len(v.Report.Incidents) > 0}
-	c.Rows = metricRows(slices.Concat(v.Metrics, ungated(v.Report)))
+	c.Rows = metricRows(slices.Concat(v.Metrics, v.Ungated()))
 	c.Now, c.Was = duration(v.To.Sub(v.From)), "Before"
 	if v.Kind == standup.Daily {
 		c.Was = "Day before"
@@ -83,13 +83,6 @@ func reportCardOf(v reporting.View, now time.Time) reportCard {
 	return c
 }
 
-// ungated are the severe errors that are not among the gates.
-func ungated(r standup.Report) []standup.Row {
-	return slices.DeleteFunc(slices.Clone(r.Severe), func(x standup.Row) bool {
-		return slices.ContainsFunc(r.Metrics, func(m standup.Row) bool { return m.Metric == x.Metric })
-	})
-}
-
 // cardPill is a report in one pill: what is wrong comes before what is not
 // known.
 func cardPill(r standup.Report) pill {
@@ -97,7 +90,7 @@ func cardPill(r standup.Report) pill {
 	for _, row := range r.Metrics {
 		wrong += b2i(row.Word == judge.NotMet.String())
 	}
-	for _, row := range ungated(r) {
+	for _, row := range r.Ungated() {
 		if row.Now == nil || *row.Now == 0 {
 			continue
 		}
