@@ -17,13 +17,15 @@ import (
 // Wilenski, Biometrika 31, 1940).
 //
 // A time is a slow-down where at least minTimed of each were measured and it
-// is slowFactor of what it was, or more.
+// is slowFactor of what it was, or more; one that took less than leastTime
+// before cannot be told to be slower.
 const (
 	minSpike    = 5
 	spikeFactor = 3
 	spikeChance = 0.001
 	minTimed    = 50
 	slowFactor  = 1.1
+	leastTime   = 0.001 // ms; what was faster than that was not really measured
 )
 
 // Span is a time (From, To].
@@ -151,7 +153,7 @@ func (f Facts) slow(now, was Span) (out []Slow) {
 
 func (f Facts) appendSlow(out []Slow, m *plan.Metric, now, was Span) []Slow {
 	n, earlier := f.Measure(m.Name, now.From, now.To), f.Measure(m.Name, was.From, was.To)
-	if n.New == nil || earlier.New == nil || n.N < minTimed || earlier.N < minTimed || *earlier.New <= 0 || *n.New < slowFactor**earlier.New {
+	if n.New == nil || earlier.New == nil || n.N < minTimed || earlier.N < minTimed || *earlier.New < leastTime || *n.New < slowFactor**earlier.New {
 		return out
 	}
 	s := Slow{Metric: m.Name, Title: m.Title, Unit: m.Unit, Now: *n.New, Before: *earlier.New, Change: *n.New / *earlier.New - 1}
