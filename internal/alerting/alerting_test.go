@@ -296,6 +296,15 @@ func TestCommands(t *testing.T) {
 	if v, err := r.alerts.Ack(ctx, "errors", nil, by); err != nil || v.Groups[0].AckedBy != "anna" {
 		t.Errorf("acknowledged: %+v, %v", v.Groups, err)
 	}
+	if _, err := r.alerts.Ack(ctx, "errors", nil, store.AuditEntry{Who: "ben"}); err != nil {
+		t.Errorf("acknowledge again: %v", err)
+	}
+	if got := r.notices(); len(got) != 2 || got[1] != "Acknowledged: Errors of the checkout" {
+		t.Errorf("notices %q after two acknowledgements, want one that tells of the first", got)
+	}
+	if n := r.waiting()[1]; n.Type != "alert.acked" || n.Thread != r.waiting()[0].ID || n.Text != "By anna. It still fires." || len(n.Actions) > 0 {
+		t.Errorf("the notice of the acknowledgement: %+v", n)
+	}
 	if err := r.alerts.Delete(ctx, "errors", by); err != nil {
 		t.Fatal(err)
 	}
@@ -307,8 +316,8 @@ func TestCommands(t *testing.T) {
 		t.Errorf("the last change told is %s, want that it resolved", last.Kind)
 	}
 	audit, err := r.store.AuditEntries(ctx, "alert errors", 0)
-	if err != nil || len(audit) != 5 {
-		t.Errorf("%d audit entries, want 5: put, silence, end, acknowledge, delete (%v)", len(audit), err)
+	if err != nil || len(audit) != 6 {
+		t.Errorf("%d audit entries, want 6: put, silence, end, acknowledge twice, delete (%v)", len(audit), err)
 	}
 	r.restart()
 	if got := r.alerts.List(func(string) bool { return true }); len(got) != 0 {

@@ -11,6 +11,7 @@ import (
 
 	"serin/internal/alert"
 	"serin/internal/flag"
+	"serin/internal/notify"
 	"serin/internal/store"
 )
 
@@ -149,8 +150,9 @@ func (e *Engine) Delete(ctx context.Context, id string, by store.AuditEntry) err
 	return nil
 }
 
-// change carries out a person's command on a rule.
-func (e *Engine) change(ctx context.Context, id string, by store.AuditEntry, f func(w *watched, now time.Time) (alert.State, []alert.Change, error)) (View, error) {
+// change carries out a person's command on a rule. tell, where it is not nil,
+// adds notices about what was done.
+func (e *Engine) change(ctx context.Context, id string, by store.AuditEntry, f func(w *watched, now time.Time) (alert.State, []alert.Change, error), tell func(r alert.Rule, next *alert.State, now time.Time) []notify.Notice) (View, error) {
 	e.mu.Lock()
 	w, err := e.find(id)
 	if err != nil {
@@ -165,7 +167,11 @@ func (e *Engine) change(ctx context.Context, id string, by store.AuditEntry, f f
 	}
 	by.At, by.Target = now, "alert "+id
 	by.After, _ = json.Marshal(changes)
-	if !e.commit(ctx, w, next, changes, now, nil, by) {
+	var extra []notify.Notice
+	if tell != nil && len(changes) > 0 {
+		extra = tell(w.rule, &next, now)
+	}
+	if !e.commit(ctx, w, next, changes, now, extra, by) {
 		e.mu.Unlock()
 		return View{}, ErrStore
 	}
@@ -181,6 +187,8 @@ func (e *Engine) Ack(ctx context.Context, id string, labels alert.Labels, by sto
 	by.Verb = "acknowledge alert"
 	return e.change(ctx, id, by, func(w *watched, now time.Time) (alert.State, []alert.Change, error) {
 		return alert.Ack(w.rule, w.state, labels, by.Who, by.Reason, now)
+	}, func(r alert.Rule, next *alert.State, now time.Time) []notify.Notice {
+		return e.acked(r, next, by.Who, now)
 	})
 }
 
@@ -191,7 +199,7 @@ func (e *Engine) Silence(ctx context.Context, id string, labels alert.Labels, un
 	by.Verb = "silence alert"
 	return e.change(ctx, id, by, func(w *watched, now time.Time) (alert.State, []alert.Change, error) {
 		return alert.Mute(w.rule, w.state, labels, until, by.Who, by.Reason, now)
-	})
+	}, nil)
 }
 
 // Unsilence ends the silence of these labels; without one nothing changes.
@@ -200,5 +208,5 @@ func (e *Engine) Unsilence(ctx context.Context, id string, labels alert.Labels, 
 	return e.change(ctx, id, by, func(w *watched, now time.Time) (alert.State, []alert.Change, error) {
 		next, changes := alert.Unmute(w.rule, w.state, labels, by.Who, now)
 		return next, changes, nil
-	})
+	}, nil)
 }

@@ -162,6 +162,38 @@ func (e *Engine) bare(r alert.Rule, ch alert.Channel, now time.Time) notify.Noti
 	return n
 }
 
+// hearAcks are the schemes of channels in which an open message, page or ticket
+// is changed by an acknowledgement that came elsewhere. Who gets mail or looks
+// at Alertmanager is not told again.
+var hearAcks = []string{"slack", "pagerduty", "jira", "webhook"}
+
+// acked tells the channels that were told of a rule that somebody looks after
+// all that fires.
+func (e *Engine) acked(r alert.Rule, next *alert.State, by string, now time.Time) (out []notify.Notice) {
+	for _, g := range next.Firing() {
+		if g.Acked.IsZero() {
+			return nil
+		}
+	}
+	version := next.Version + 1
+	for _, ch := range r.Notify {
+		told := next.Sent[ch.Name]
+		scheme, _, _ := strings.Cut(ch.Address, ":")
+		if told.Notice == "" || !slices.Contains(hearAcks, scheme) {
+			continue
+		}
+		next.Version = version
+		n := e.bare(r, ch, now)
+		n.ID, n.Thread, n.Type, n.Severity = fmt.Sprintf("alert/%s/%d/%s", r.ID, version, ch.Name), told.Notice, "alert.acked", r.Severity
+		n.Title, n.Text = "Acknowledged: "+r.Name, "By "+by+". It still fires."
+		if r.Rollout != "" {
+			n.Title += " (" + r.Rollout + ")"
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
 // blind tells once that a rule cannot see, and once that it can again.
 func (e *Engine) blind(r alert.Rule, before alert.State, next *alert.State, now time.Time) (out []notify.Notice) {
 	word, kind, text := "", "", ""

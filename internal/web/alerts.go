@@ -226,7 +226,7 @@ func (s *server) showAlert(w http.ResponseWriter, r *http.Request, status int, w
 		b.Silences = append(b.Silences, out)
 	}
 	b.Test = s.alertTest(r.Context(), v, now)
-	s.render(w, r, status, "alert", page{Title: v.Name, Crumb: v.ID, Section: "alerts", Body: b})
+	s.render(w, r, status, "alert", page{Title: v.Name, Crumb: v.ID, Section: "alerts", Live: status == http.StatusOK, Body: b})
 }
 
 func alertGroupOf(g alerting.GroupView, unit string, now time.Time) alertGroup {
