@@ -42,6 +42,7 @@ var (
 		"cli/initfiles/go/serinflags": {}, // what "serin init" writes into a Go app
 		"demo":                        {},
 		"scan":                        {"flag", "telemetry", "stats", "plan"},
+		"statbench":                   {}, // only tests
 	}
 
 	// noIO is what the core must not import.

@@ -215,25 +215,32 @@ const memoSize = 1 << 15
 
 func (c *memo) get(b Block, g grid) []float64 {
 	key := memoKey{b.New, b.Old, b.BadNew + b.BadOld, b.null(), g.d[0], g.d[1]}
-	c.mu.Lock()
-	v, ok := c.now[key]
-	if !ok {
-		v, ok = c.old[key]
-	}
-	c.mu.Unlock()
+	v, ok := c.find(key)
 	if !ok {
 		v = newFisher(key.nT, key.nC, key.m, math.Log(key.psi)).growth(g.d)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.put(key, v)
 	}
-	c.put(key, v)
 	return v
 }
 
-func (c *memo) put(key memoKey, v []float64) {
+// find looks a key up, and keeps what is only in the older generation.
+func (c *memo) find(key memoKey) ([]float64, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.now[key]; ok {
-		return
+	if v, ok := c.now[key]; ok {
+		return v, true
 	}
+	v, ok := c.old[key]
+	if ok {
+		c.put(key, v)
+	}
+	return v, ok
+}
+
+// put remembers a growth in the newer generation. The caller holds mu.
+func (c *memo) put(key memoKey, v []float64) {
 	if c.now == nil || len(c.now) >= memoSize {
 		c.old, c.now = c.now, make(map[memoKey][]float64)
 	}
