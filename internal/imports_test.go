@@ -15,7 +15,7 @@ import (
 // The rings of the house. Imports go downwards only; within the core from
 // left to right. A package without a line here fails the test.
 var (
-	core   = []string{"flag", "telemetry", "stats", "plan", "panel", "baseline", "judge", "rollout", "simulate", "alert", "oncall", "incident", "standup"}
+	core   = []string{"flag", "telemetry", "stats", "plan", "panel", "baseline", "judge", "rollout", "simulate", "backtest", "alert", "oncall", "incident", "standup"}
 	ports  = []string{"store", "notify", "intake", "source"}
 	engine = []string{"hub", "evidence", "symbolicate", "controller", "alerting", "paging", "response", "dashboard", "reporting", "auth", "upkeep", "health", "poll", "forward"}
 	doors  = []string{"ofrep", "api", "web", "hooks", "slackapp"}

@@ -104,6 +104,7 @@ type Options struct {
 
 type server struct {
 	Options
+	backtesting chan struct{} // a backtest is under way
 }
 
 // New returns the handler for everything under Prefix.
@@ -111,7 +112,7 @@ func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{o}
+	s := &server{Options: o, backtesting: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("serin", o.Version)
 	config.OpenAPIPath = Prefix + "/openapi"
@@ -135,6 +136,7 @@ func New(o Options) http.Handler {
 	s.forwarding(api)
 	s.plans(api)
 	s.simulate(api)
+	s.backtests(api)
 	s.baselines(api)
 	s.flags(api)
 	s.staleFlags(api)

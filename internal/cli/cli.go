@@ -87,7 +87,7 @@ machine with --data. Exit status: 0 fine, 1 refused or failed, 2 usage.`,
 	f.StringVar(&a.url, "url", "", "server address (default: SERIN_URL, else http://"+server.DefaultListen+")")
 	f.StringVar(&a.data, "data", "", "data directory of a server on this machine")
 	f.BoolVar(&a.json, "json", false, "print JSON")
-	root.AddCommand(a.serve(), a.demo(), a.initPlan(), a.doctor(), a.notify(), a.sources(), a.forwarding(), a.lint(), a.show(), a.baseline(), a.simulate(), a.schema(), a.plans(), a.rollout(), a.finalReport(), a.flag(), a.issuesCommand(), a.alertCommand(), a.onCall(), a.incidentCommand(), a.standup(), a.review(), a.sourcemaps(), a.tokenCommand(), a.projectCommand(),
+	root.AddCommand(a.serve(), a.demo(), a.initPlan(), a.doctor(), a.notify(), a.sources(), a.forwarding(), a.lint(), a.show(), a.baseline(), a.simulate(), a.backtest(), a.schema(), a.plans(), a.rollout(), a.finalReport(), a.flag(), a.issuesCommand(), a.alertCommand(), a.onCall(), a.incidentCommand(), a.standup(), a.review(), a.sourcemaps(), a.tokenCommand(), a.projectCommand(),
 		a.record(), a.deployed(), a.push(), a.facts(), a.scan(), a.audit(), a.configCommand(), a.backup(), a.storage(), a.health(), a.user(), a.forget(), a.version())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	wrapUsage(root)

@@ -10,6 +10,7 @@ import (
 
 	"serin/internal/auth"
 	"serin/internal/auth/oidc"
+	"serin/internal/backtest"
 	"serin/internal/controller"
 	"serin/internal/evidence"
 	"serin/internal/flag"
@@ -218,4 +219,13 @@ func person(p auth.Principal) web.Person {
 		role = adminRole
 	}
 	return web.Person{Name: p.Name, Role: role, Scopes: p.Scopes, Handles: p.Handles, Principal: p}
+}
+
+// Replay implements controller.Replays.
+func (w watcher) Replay(ctx context.Context, c controller.Watch) (backtest.Recorded, error) {
+	t := evidence.Target{Rollout: c.Rollout, Project: c.Project, Plan: c.Plan, Split: c.Split, Attempt: c.Attempt, AttemptAt: c.AttemptAt, RolloutAt: c.StartedAt}
+	for _, i := range c.Intervals {
+		t.Intervals = append(t.Intervals, evidence.Interval(i))
+	}
+	return w.Engine.Replay(ctx, t)
 }

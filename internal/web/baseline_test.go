@@ -12,12 +12,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"serin/internal/backtest"
 	"serin/internal/baseline"
 	"serin/internal/controller"
 	"serin/internal/rollout"
 	"serin/internal/simulate"
 	"serin/internal/store"
 )
+
+func (f *fakeRollouts) Backtest(_ context.Context, q controller.BacktestOf) (backtest.Result, error) {
+	f.on.tried = append(f.on.tried, q)
+	return f.on.backtest, f.on.no
+}
 
 func (f *fakeRollouts) Traffic(_ context.Context, plan string) (simulate.Figures, error) {
 	if f.on.measured == nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"serin/internal/backtest"
 	"serin/internal/controller"
 	"serin/internal/plan"
 	"serin/internal/rollout"
@@ -33,6 +34,9 @@ type Plans interface {
 	// Baseline and ImportBaseline are about what rules compare with where no
 	// control is left; the name may be a rollout's id.
 	Baseline(ctx context.Context, plan string) (controller.BaselineReport, error)
+	// Backtest runs a plan over what was recorded of a rollout; a
+	// *rollout.Refusal says why it cannot.
+	Backtest(ctx context.Context, q controller.BacktestOf) (backtest.Result, error)
 	// Traffic is what was measured of the plan's audience; a *rollout.Refusal
 	// says that it is too little.
 	Traffic(ctx context.Context, plan string) (simulate.Figures, error)
@@ -79,6 +83,7 @@ type planBody struct {
 	Rollouts          []rolloutLink
 	Create            createForm
 	Simulation        *simulationView
+	Backtest          *backtestView // nil = no rollout of it had traffic
 	Baseline          *baselineLink // nil = no rule needs one
 	DiffURL, DraftURL string        // DiffURL: to the version before; "" = there is none
 	Error             string        // why the rollout was not created
@@ -201,7 +206,7 @@ func (s *server) showPlan(w http.ResponseWriter, r *http.Request, status, number
 // planPage is what the page of a version shows to who asks.
 func (s *server) planPage(r *http.Request, p controller.PlanText) planBody {
 	b := planBodyOf(p, s.Now())
-	b.Simulation = simulationOf(p, nil)
+	b.Simulation, b.Backtest = simulationOf(p, nil), backtestOf(p, nil)
 	if r.Method == http.MethodGet && r.URL.Query().Get("measured") != "" {
 		s.measured(r, b.Simulation, p.Name)
 	}

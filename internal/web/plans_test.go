@@ -14,6 +14,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"serin/internal/backtest"
 	"serin/internal/controller"
 	"serin/internal/plan"
 	"serin/internal/rollout"
@@ -25,6 +26,9 @@ import (
 type fakePlans struct {
 	baselines controller.BaselineReport
 	measured  *simulate.Figures
+	backtest  backtest.Result
+	tried     []controller.BacktestOf
+	no        error // of a backtest
 	imported  []controller.BaselineImport
 	notTaken  error // answer of ImportBaseline
 	plans     []controller.PlanSummary

@@ -9,12 +9,18 @@ import (
 	"serin/internal/simulate"
 )
 
-// TestSimulate sends the form of the plan page, without any script.
-func TestSimulate(t *testing.T) {
+// short are the plans whose latest version runs in a few hours.
+func short() *fakeRollouts {
 	f := planned()
 	f.on.text.Source = strings.Replace(textBefore, "100%\n", "100%\n    bake: 2h\n    proceed: [p1 = 0]\n    checks: []\n", 1)
 	f.on.text.Source = strings.Replace(f.on.text.Source, `at: "00:00"`, `at: "09:00"`, 1)
 	f.on.text.Source = strings.Replace(f.on.text.Source, "bake: 48h", "bake: 2h\n    proceed: [p1 = 0]\n    checks: []", 1)
+	return f
+}
+
+// TestSimulate sends the form of the plan page, without any script.
+func TestSimulate(t *testing.T) {
+	f := short()
 	s := newWebFor(t, f, approver())
 	if page := plain(get(t, s, "/plans/admin-workbench").Body.String()); !strings.Contains(page, "Page views a day") || strings.Contains(page, "Whole plan") {
 		t.Error("before it was sent the page has no form, or a result")

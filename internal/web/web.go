@@ -20,6 +20,7 @@
 //	/rollouts/{id}/series/{metric} chart data as columns
 //	/plans                         every stored plan, what lint says and its rollouts
 //	/plans/{plan}?version=         a version: its text with lint, calendar, defaults; POST …/rollouts makes a rollout
+//	/plans/{plan}/backtest         POST runs a version over what was recorded of a rollout
 //	/plans/{plan}/baseline         how much of it was measured and imported; POST imports
 //	/plans/{plan}/diff?from=&to=   two versions compared, or (POST) a draft; POST /rollouts/{id}/revise puts it in force
 //	/issues?q=&sort=               groups of errors, by a search in Sentry's syntax
@@ -302,6 +303,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /plans/{plan}", s.signedIn(s.plan))
 	mux.HandleFunc("POST /plans/{plan}/rollouts", s.signedIn(s.createRollout))
 	mux.HandleFunc("POST /plans/{plan}/simulate", s.signedIn(s.simulate))
+	mux.HandleFunc("POST /plans/{plan}/backtest", s.signedIn(s.backtest))
 	mux.HandleFunc("GET /plans/{plan}/baseline", s.signedIn(s.baseline))
 	mux.HandleFunc("POST /plans/{plan}/baseline", s.signedIn(s.importBaseline))
 	mux.HandleFunc("GET /plans/{plan}/diff", s.signedIn(s.diff))
