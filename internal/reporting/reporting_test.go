@@ -78,6 +78,13 @@ func (d *desk) open() {
 	synctest.Wait()
 }
 
+// change stops the engine while f changes what it sees.
+func (d *desk) change(f func()) {
+	d.stop()
+	f()
+	d.open()
+}
+
 func (d *desk) measure(_, metric string, _, _ time.Time) (standup.Measured, error) {
 	switch {
 	case d.blind:
@@ -194,10 +201,10 @@ func TestLate(t *testing.T) {
 // report; as soon as it can, the report is made.
 func TestNotMadeBlind(t *testing.T) {
 	atDesk(t, func(d *desk) {
-		d.blind = true
+		d.change(func() { d.blind = true })
 		time.Sleep(8*time.Hour + 3*time.Minute)
 		d.want()
-		d.blind = false
+		d.change(func() { d.blind = false })
 		time.Sleep(reporting.Tick)
 		d.want("shop-1/stand-up/2000-01-01", "shop-1/review/2000-01-01T05:00Z")
 	})
@@ -208,8 +215,10 @@ func TestFinal(t *testing.T) {
 	atDesk(t, func(d *desk) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		d.state.Status = rollout.Done
-		d.journal = []rollout.Event{{Type: rollout.Finished, At: time.Now().UTC()}}
+		d.change(func() {
+			d.state.Status = rollout.Done
+			d.journal = []rollout.Event{{Type: rollout.Finished, At: time.Now().UTC()}}
+		})
 		time.Sleep(10 * time.Minute)
 		d.want("shop-1/final")
 		d.stop()
@@ -280,9 +289,11 @@ func TestDecide(t *testing.T) {
 			atDesk(t, func(d *desk) {
 				time.Sleep(8*time.Hour + time.Second)
 				synctest.Wait()
-				if d.waiting, d.refuse = tt.waiting, tt.refuse; tt.status != "" {
-					d.state.Status = tt.status
-				}
+				d.change(func() {
+					if d.waiting, d.refuse = tt.waiting, tt.refuse; tt.status != "" {
+						d.state.Status = tt.status
+					}
+				})
 				if tt.rollout == "" {
 					tt.rollout = "shop"
 				}

@@ -139,7 +139,7 @@ func (l *life) live() {
 	l.untilStatus(rollout.Cleanup)
 	l.does("complete", rollout.Complete, map[string]any{"item": "docs"})
 	l.does("finish", rollout.Finish, nil)
-	l.drives(1)
+	l.drives(2) // until the final report is made
 	l.gather()
 }
 

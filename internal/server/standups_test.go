@@ -131,7 +131,7 @@ func TestReports(t *testing.T) {
 	}
 	var reviews []reporting.View
 	s.ask(http.MethodGet, "/rollouts/"+id+"/reviews", nil, &reviews)
-	if len(reviews) < 4 || reviews[0].Due.Before(reviews[1].Due) {
+	if len(reviews) < 2 || reviews[0].Due.Before(reviews[1].Due) {
 		t.Errorf("%d reviews", len(reviews))
 	}
 	s.do(id, rollout.Cancel, "reason", "the test is over")
