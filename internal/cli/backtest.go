@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -81,7 +82,7 @@ func printTried(w io.Writer, id string, r backtest.Result) {
 		}
 	}
 	list("The plan would have", r.Events)
-	fmt.Fprintf(w, "  at the end it is %s at %s, %g%%: %s\n", r.Status, oneLine(r.Stage), r.Exposure, r.Why)
+	fmt.Fprintf(w, "  at the end it is %s at %s, %g%%: %s\n", strings.ReplaceAll(string(r.Status), "_", " "), oneLine(r.Stage), r.Exposure, r.Why)
 	for _, text := range r.Waiting {
 		fmt.Fprintf(w, "  waits for %s\n", oneLine(text))
 	}
