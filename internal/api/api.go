@@ -104,7 +104,6 @@ type Options struct {
 
 type server struct {
 	Options
-	backtesting chan struct{} // a backtest is under way
 }
 
 // New returns the handler for everything under Prefix.
@@ -112,7 +111,7 @@ func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Options: o, backtesting: make(chan struct{}, 1)}
+	s := &server{o}
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("serin", o.Version)
 	config.OpenAPIPath = Prefix + "/openapi"

@@ -57,18 +57,14 @@ func (s *server) backtests(api huma.API) {
 		if err != nil {
 			return nil, huma.NewError(http.StatusUnprocessableEntity, err.Error())
 		}
-		select {
-		case s.backtesting <- struct{}{}:
-			defer func() { <-s.backtesting }()
-		default:
-			return nil, huma.NewError(http.StatusServiceUnavailable, "another backtest is under way: try again when it has ended")
-		}
 		ctx, cancel := context.WithTimeout(ctx, backtestLimit)
 		defer cancel()
 		r, err := s.Controller.Backtest(ctx, controller.BacktestOf{Plan: p, Rollout: in.ID, Attempt: b.Attempt, From: b.From, To: b.To, People: people})
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
 			return nil, huma.NewError(http.StatusServiceUnavailable, fmt.Sprintf("the backtest did not end within %s: ask for a shorter time", backtestLimit))
+		case errors.Is(err, controller.ErrBacktesting):
+			return nil, huma.NewError(http.StatusServiceUnavailable, err.Error())
 		case errors.Is(err, controller.ErrNoReplays):
 			return nil, huma.Error404NotFound(err.Error())
 		}

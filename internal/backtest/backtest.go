@@ -75,6 +75,7 @@ type Result struct {
 	Unanswered []Unanswered   `json:"unanswered,omitempty"`
 
 	// Real is what happened, and Against how that differs; the caller's.
+	Rollout     string   `json:"rollout" doc:"whose evidence it was"`
 	Real        []Event  `json:"real"`
 	RealExposed int64    `json:"real_exposed"`
 	Against     []string `json:"against" doc:"the difference in sentences"`

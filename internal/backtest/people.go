@@ -102,6 +102,8 @@ func (r *run) caveats() (out []string) {
 	if r.out.Every > time.Minute {
 		out = append(out, fmt.Sprintf("it looks every %s, where a rollout looks at least each minute", plan.FormatDuration(r.out.Every)))
 	}
+	out = append(out, "what people did by themselves is not repeated: pauses, overrides, new versions of the plan, incidents that kept a raise waiting",
+		"it ends where the clean-up begins")
 	if len(r.out.Unanswered) > 0 {
 		out = append(out, "rules on what was not recorded are unknown: a gate on one waits, or people accept it")
 	}

@@ -20,7 +20,7 @@ func (a *app) backtest() *cobra.Command {
 	var b api.BacktestAsk
 	var rollout, from, to string
 	cmd := &cobra.Command{
-		Use: "backtest PLAN --rollout ROLLOUT", Short: "Run another plan over what was recorded of a rollout, beside what happened", Args: cobra.ExactArgs(1),
+		Use: "backtest PLAN", Short: "Run another plan over what was recorded of a rollout, beside what happened", Args: cobra.ExactArgs(1),
 		Long: `Runs a plan over the recorded evidence of a rollout, with the real judge and the real state machine: what it would have
 decided, when, beside what happened. At each minute it knows only what had been counted by then.
 
@@ -28,11 +28,9 @@ decided, when, beside what happened. At each minute it knows only what had been 
   serin backtest stricter.yaml --rollout new-checkout-1 --from 2025-02-19T09:00:00Z --to 2025-02-21T09:00:00Z --people never
 
 Users had the variants that they really had, so what would have come after a rollback, or a raise at another time, is not
-known; what was not recorded is unknown, and listed. It needs a rollout: minutes are kept for rollouts only.`,
+known; what was not recorded is unknown, and listed. Without --rollout it takes the newest rollout of a plan of that name, of the
+time that --from and --to say: minutes are kept for rollouts only.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if rollout == "" {
-				return usageError{fmt.Errorf("name the rollout whose evidence it is: --rollout ROLLOUT")}
-			}
 			p, err := a.parsedPlan(args[0])
 			if err != nil {
 				return err
@@ -46,6 +44,9 @@ known; what was not recorded is unknown, and listed. It needs a rollout: minutes
 				}
 			}
 			b.Plan = string(p.Source)
+			if rollout == "" {
+				rollout = p.Name
+			}
 			c, err := a.client()
 			if err != nil {
 				return err
@@ -54,10 +55,10 @@ known; what was not recorded is unknown, and listed. It needs a rollout: minutes
 			if err := c.Call(cmd.Context(), http.MethodPost, "/rollouts/"+url.PathEscape(rollout)+"/backtest", b, &r); err != nil {
 				return err
 			}
-			return a.print(r, func(w io.Writer) { printTried(w, rollout, r) })
+			return a.print(r, func(w io.Writer) { printTried(w, r) })
 		},
 	}
-	cmd.Flags().StringVar(&rollout, "rollout", "", "whose evidence it is: its id, or its plan's name")
+	cmd.Flags().StringVar(&rollout, "rollout", "", "whose evidence it is: its id, or its plan's name (default: the name of PLAN)")
 	cmd.Flags().IntVar(&b.Attempt, "attempt", 0, "run of evidence, from 1; 0 = the newest")
 	cmd.Flags().StringVar(&from, "from", "", "from when on, such as 2025-02-19T09:00:00Z (default: since its traffic began)")
 	cmd.Flags().StringVar(&to, "to", "", "until when (default: until its traffic ended, or now)")
@@ -65,8 +66,8 @@ known; what was not recorded is unknown, and listed. It needs a rollout: minutes
 	return cmd
 }
 
-func printTried(w io.Writer, id string, r backtest.Result) {
-	fmt.Fprintf(w, "%s over what was recorded of %s, %s to %s UTC, a look every %s\n\n", r.Plan, oneLine(id), r.From.UTC().Format(time.DateTime), r.To.UTC().Format(time.DateTime), plan.FormatDuration(r.Every))
+func printTried(w io.Writer, r backtest.Result) {
+	fmt.Fprintf(w, "%s over what was recorded of %s, %s to %s UTC, a look every %s\n\n", r.Plan, oneLine(r.Rollout), r.From.UTC().Format(time.DateTime), r.To.UTC().Format(time.DateTime), plan.FormatDuration(r.Every))
 	list := func(title string, events []backtest.Event) {
 		fmt.Fprintln(w, title)
 		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)

@@ -24,10 +24,13 @@ type Replays interface {
 // ErrNoReplays: the evidence cannot be told again.
 var ErrNoReplays = errors.New("a backtest is not available here")
 
+// ErrBacktesting: a server does one backtest at a time.
+var ErrBacktesting = errors.New("another backtest is under way: try again when it has ended")
+
 // BacktestOf asks what a plan would have decided.
 type BacktestOf struct {
 	Plan    *plan.Plan
-	Rollout string        // id, or a plan's name
+	Rollout string        // id, or a plan's name: its newest rollout with something of the time
 	Attempt int           // run of evidence, from 1; 0 = the newest
 	From    time.Time     // zero = when that run began
 	To      time.Time     // zero = when its traffic ended, or now
@@ -35,21 +38,18 @@ type BacktestOf struct {
 }
 
 // Backtest runs a plan over what was recorded of a rollout, beside what
-// happened. A *rollout.Refusal says why it cannot.
+// happened. A *rollout.Refusal says why it cannot; other errors are
+// ErrBacktesting, ErrNoReplays, ctx's and the store's.
 func (c *Controller) Backtest(ctx context.Context, q BacktestOf) (backtest.Result, error) {
 	keeper, ok := c.o.Evidence.(Replays)
 	if !ok {
 		return backtest.Result{}, ErrNoReplays
 	}
-	w, err := c.find(q.Rollout)
-	if err != nil {
-		return backtest.Result{}, err
+	if !c.backtesting.TryLock() {
+		return backtest.Result{}, ErrBacktesting
 	}
-	journal, err := c.o.Store.Journal(ctx, w.id, 0, 0)
-	if err != nil {
-		return backtest.Result{}, fmt.Errorf("read journal of %s: %w", w.id, err)
-	}
-	recording, err := recordingOf(journal, q.Attempt, c.o.Clock.Now())
+	defer c.backtesting.Unlock()
+	w, journal, recording, err := c.recorded(ctx, q)
 	if err != nil {
 		return backtest.Result{}, err
 	}
@@ -60,11 +60,8 @@ func (c *Controller) Backtest(ctx context.Context, q BacktestOf) (backtest.Resul
 	if why := backtest.Elsewhere(q.Plan, recorded); why != "" {
 		return backtest.Result{}, &rollout.Refusal{Kind: rollout.Barred, Why: "what was recorded of " + w.id + " does not answer for this plan: " + why}
 	}
-	if err := recording.cut(q.From, q.To); err != nil {
-		return backtest.Result{}, err
-	}
 	rec, err := keeper.Replay(ctx, Watch{Rollout: w.id, Project: w.view.Load().Project, Plan: q.Plan, Split: q.Plan.Split(recording.highest), Attempt: recording.run,
-		Intervals: recording.intervals, AttemptAt: recording.began, StartedAt: recording.began})
+		Intervals: recording.intervals, AttemptAt: recording.from, StartedAt: recording.from})
 	if err != nil {
 		return backtest.Result{}, err
 	}
@@ -73,8 +70,9 @@ func (c *Controller) Backtest(ctx context.Context, q BacktestOf) (backtest.Resul
 	if err != nil {
 		return result, err
 	}
+	result.Rollout = w.id
 	result.Real = backtest.RealEvents(recorded, journal, recording.from.Add(-time.Minute), recording.to)
-	result.RealExposed = rec.To(recording.to.Truncate(time.Minute), backtest.Stand{Stage: max(0, len(recording.intervals)-1), StageAt: recording.from, AttemptAt: recording.began, StartedAt: recording.began}).Data().Exposed
+	result.RealExposed = rec.To(recording.to.Truncate(time.Minute), backtest.Stand{Stage: max(0, len(recording.intervals)-1), StageAt: recording.from, AttemptAt: recording.from, StartedAt: recording.from}).Data().Exposed
 	result.Against = backtest.Compare(result)
 	return result, nil
 }
@@ -89,39 +87,94 @@ type recording struct {
 	highest    flag.Percent
 }
 
-// recordingOf finds a run of evidence in a journal: from when its traffic began until
-// nobody had the new variant any more, or now.
-func recordingOf(journal []rollout.Event, run int, now time.Time) (out recording, err error) {
+// recordings are the runs of evidence of a journal, oldest first: each from when its
+// traffic began until nobody had the new variant any more, or now.
+func recordings(journal []rollout.Event, now time.Time) (out []recording) {
 	var s rollout.State
-	runs := 0
 	for _, e := range journal {
-		s = rollout.Apply(s, e)
-		if runs = max(runs, s.Runs); s.Runs == 0 || run != 0 && s.Runs != run {
+		if s = rollout.Apply(s, e); s.Runs == 0 {
 			continue
 		}
-		if s.Runs != out.run {
-			out = recording{run: s.Runs, began: e.At}
+		if n := len(out); n == 0 || out[n-1].run != s.Runs {
+			out = append(out, recording{run: s.Runs, began: e.At})
 		}
+		r := &out[len(out)-1]
 		if s.Exposure > 0 {
-			out.to = time.Time{}
-			out.intervals, out.plan, out.hash = intervals(s), s.Plan, s.PlanHash
-			out.highest = max(out.highest, s.Exposure)
-		} else if out.to.IsZero() {
-			out.to = e.At
+			r.to = time.Time{}
+			r.intervals, r.plan, r.hash = intervals(s), s.Plan, s.PlanHash
+			r.highest = max(r.highest, s.Exposure)
+		} else if r.to.IsZero() {
+			r.to = e.At
 		}
 	}
-	switch {
-	case runs == 0:
-		return out, &rollout.Refusal{Kind: rollout.Barred, Why: "it never had traffic: there is nothing to run a plan over"}
-	case out.run == 0:
-		return out, &rollout.Refusal{Kind: rollout.Missing, Why: fmt.Sprintf("there is no attempt %d: it has had %d", run, runs)}
+	for i := range out {
+		r := &out[i]
+		if r.to.IsZero() {
+			r.to = now
+		}
+		r.from, r.to = r.began.Truncate(time.Minute), r.to.Truncate(time.Minute).Add(time.Minute)
 	}
-	if out.to.IsZero() {
-		out.to = now
+	return out
+}
+
+// pick is the run that is asked for: by its number, else the newest that has
+// something of the time asked for.
+func pick(all []recording, q BacktestOf) (recording, error) {
+	var last error = &rollout.Refusal{Kind: rollout.Barred, Why: "it never had traffic: there is nothing to run a plan over"}
+	for _, r := range slices.Backward(all) {
+		if q.Attempt != 0 && r.run != q.Attempt {
+			last = &rollout.Refusal{Kind: rollout.Missing, Why: fmt.Sprintf("there is no attempt %d: it has had %d", q.Attempt, len(all))}
+			continue
+		}
+		err := r.cut(q.From, q.To)
+		if err == nil {
+			return r, nil
+		}
+		if last = err; q.Attempt != 0 {
+			break
+		}
 	}
-	out.intervals = slices.Clone(out.intervals)
-	out.from, out.to = out.began.Truncate(time.Minute), out.to.Truncate(time.Minute).Add(time.Minute)
-	return out, nil
+	return recording{}, last
+}
+
+// recorded finds what was recorded: of the rollout, or where a plan is named of
+// its newest rollout that has something of the time asked for.
+func (c *Controller) recorded(ctx context.Context, q BacktestOf) (w *worker, journal []rollout.Event, r recording, err error) {
+	if w, err = c.find(q.Rollout); err != nil {
+		return nil, nil, r, err
+	}
+	var first error
+	for _, id := range c.candidates(w.id, q.Rollout) {
+		if w, err = c.find(id); err != nil {
+			return nil, nil, r, err
+		}
+		if journal, err = c.o.Store.Journal(ctx, id, 0, 0); err != nil {
+			return nil, nil, r, fmt.Errorf("read journal of %s: %w", id, err)
+		}
+		if r, err = pick(recordings(journal, c.o.Clock.Now()), q); err == nil {
+			return w, journal, r, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, nil, r, first
+}
+
+// candidates are the rollouts that a name means: an id itself, of a plan's name all
+// of its rollouts, newest first.
+func (c *Controller) candidates(found, name string) (ids []string) {
+	if found == name {
+		return []string{found}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range slices.Backward(c.order) {
+		if of, _ := splitID(id); of == name {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // cut narrows the recording to what was asked for.

@@ -140,13 +140,14 @@ type Options struct {
 
 // Controller owns all rollouts of a server.
 type Controller struct {
-	o       Options
-	log     *slog.Logger
-	flags   *Flags
-	metrics *metrics
-	courier *Courier
-	codec   codec
-	create  sync.Mutex // one Create at a time; taken before mu
+	backtesting sync.Mutex // one at a time
+	o           Options
+	log         *slog.Logger
+	flags       *Flags
+	metrics     *metrics
+	courier     *Courier
+	codec       codec
+	create      sync.Mutex // one Create at a time; taken before mu
 
 	mu      sync.Mutex         // guards the fields below
 	workers map[string]*worker // by rollout id

@@ -63,6 +63,10 @@ func (e *Engine) Replay(ctx context.Context, t Target) (*Replay, error) {
 	}
 	attempt := t.Attempt
 	t.Stage, t.Active, t.Intervals, t.Project = -1, false, nil, flag.ProjectOf(t.Project)
+	rows, err := alike(ctx, e.store, t.Rollout)
+	if err != nil {
+		return nil, fmt.Errorf("replay %s: %w", t.Rollout, err)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	empty := t
@@ -74,23 +78,31 @@ func (e *Engine) Replay(ctx context.Context, t Target) (*Replay, error) {
 	x.r.closed = 0
 	x.r.target.Rollout = t.Rollout
 	x.r.target.Attempt = attempt
-	x.likeness(ctx, t.Rollout)
+	for metric, users := range rows {
+		if d := x.r.byName[metric]; d != nil && d.m.Kind == plan.Quantile && d.compared {
+			for _, u := range users {
+				x.r.testOf(metric).loadsOf(u, 1)
+			}
+		}
+	}
 	return x, nil
 }
 
-// likeness takes how alike the loads of one user are from the user rows: it is
-// known only as it was in the end.
-func (x *Replay) likeness(ctx context.Context, id string) {
-	_ = x.e.store.LoadUsers(ctx, id, func(row store.UserRow) error {
-		d := x.r.byName[row.Metric]
-		if d == nil || d.m.Kind != plan.Quantile || !d.compared {
-			return nil
+// alike reads how alike the loads of one user are, by metric: it is known only as
+// it was in the end.
+func alike(ctx context.Context, from Store, id string) (map[string][]*userRow, error) {
+	out := map[string][]*userRow{}
+	err := from.LoadUsers(ctx, id, func(row store.UserRow) error {
+		if row.Metric == rowMember || row.Metric == rowSession {
+			return ctx.Err()
 		}
-		if u, err := decodeUser(row.Data); err == nil {
-			x.r.testOf(row.Metric).loadsOf(u, 1)
+		u, err := decodeUser(row.Data)
+		if err == nil && u.loads > 0 {
+			out[row.Metric] = append(out[row.Metric], u)
 		}
-		return nil
+		return err
 	})
+	return out, err
 }
 
 // To takes in what was counted before now, while the plan stood at s, and
@@ -118,7 +130,8 @@ func (x *Replay) stand(s backtest.Stand) {
 // of others as what came before.
 func (x *Replay) take(c store.Cell, now int64) {
 	attempt, interval := x.r.target.Attempt-1, 0
-	if c.Attempt == x.r.target.Attempt && c.Interval >= 0 && c.Interval < len(x.real) {
+	before := c.Minute < toMS(x.r.target.AttemptAt)/minuteMS // of the plan's start
+	if !before && c.Attempt == x.r.target.Attempt && c.Interval >= 0 && c.Interval < len(x.real) {
 		attempt, interval = c.Attempt, x.interval(c.Interval)
 	}
 	c.Attempt, c.Interval = attempt, interval

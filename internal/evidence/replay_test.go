@@ -72,6 +72,9 @@ func TestReplay(t *testing.T) {
 		at := place()
 		at.Stage, at.StageBegan = was.stand.Stage, was.stand.StageAt
 		got, _ := judge.Judge(p, p.Rollback, judge.Guard, at, v, nil, was.at)
+		if data := v.Data(); data.Exposed != was.data.Exposed || data.ControlUsers != was.data.ControlUsers || data.NoData != was.data.NoData || !data.Last.Equal(was.data.Last) {
+			t.Errorf("%s: the telemetry was %+v, replayed %+v", was.at.Format("15:04"), was.data, data)
+		}
 		if d := cmp.Diff(was.verdicts, got, near, early); d != "" {
 			if differ++; differ < 3 {
 				t.Errorf("%s (-said -replayed):\n%s", was.at.Format("15:04"), d)

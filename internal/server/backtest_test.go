@@ -95,6 +95,14 @@ func TestBacktest(t *testing.T) {
 	if a := s.api(http.MethodPost, "/rollouts/"+id+"/backtest", map[string]any{"plan": triedPlan, "people": "soon"}); a.status != http.StatusUnprocessableEntity {
 		t.Errorf("people who come soon: %d %s", a.status, a.detail())
 	}
+	var part backtest.Result
+	s.ask(http.MethodPost, "/rollouts/checkout/backtest", map[string]any{"plan": triedPlan, "from": really.At.Add(-3 * time.Minute)}, &part)
+	if e := lowered(part.Events); part.Rollout != id || !e.At.IsZero() || part.From.Before(really.At.Add(-4*time.Minute)) {
+		t.Errorf("from three minutes before the end, when six were to come: %+v", part)
+	}
+	if a := s.api(http.MethodPost, "/rollouts/checkout/backtest", map[string]any{"plan": triedPlan, "from": really.At.Add(24 * time.Hour)}); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.detail(), "nothing was recorded between these times") {
+		t.Errorf("a day later: %d %s", a.status, a.detail())
+	}
 	if a := s.api(http.MethodPost, "/rollouts/"+id+"/backtest", map[string]any{"plan": triedPlan, "attempt": 7}); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.detail(), "there is no attempt 7") {
 		t.Errorf("attempt 7: %d %s", a.status, a.detail())
 	}

@@ -113,6 +113,8 @@ func (s *server) tryPlan(ctx context.Context, v *backtestView, source string) er
 		return no
 	case errors.Is(err, store.ErrNotFound):
 		return errors.New("there is no such rollout")
+	case errors.Is(err, controller.ErrBacktesting):
+		return err
 	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("it did not end within " + duration(pageLimit) + ": use serin backtest with a shorter time")
 	case err != nil:
