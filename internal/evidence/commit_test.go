@@ -148,6 +148,7 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 		if c := g.e.Counters(); c[countAcknowledged] != 2 || c[countDuplicate] != 0 {
 			t.Errorf("counters %v", c)
 		}
+		synctest.Wait() // who waits for arrivals is told after the sender
 		if arrivals.Load() != 2 {
 			t.Errorf("%d arrivals, want 2", arrivals.Load())
 		}
