@@ -27,7 +27,7 @@ const Never = time.Duration(-1)
 
 // MostLooks bounds how often a plan looks at the evidence: where there are more
 // minutes, it looks every few.
-const MostLooks = 6000
+const MostLooks = 14 * 24 * 60
 
 // Options say how a plan is tried.
 type Options struct {

@@ -180,7 +180,7 @@ func TestRecordedElsewhere(t *testing.T) {
 		}
 	}
 	own := parse("roles:", "metrics: { odd: { count: events, where: \"level:warning\" } }\nroles:")
-	for metric, want := range map[string]string{"p1": "", "errors": "", "odd": "does not count it", "memory": "from outside", "satisfaction": "means by user", "nothing": "no metric"} {
+	for metric, want := range map[string]string{"p1": "", "errors": "", "odd": "does not count it", "memory": "from outside", "satisfaction": "means by user", "new_issues": "which issues were open", "nothing": "no metric"} {
 		if got := Unrecorded(own, was, metric); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q", metric, got, want)
 		}

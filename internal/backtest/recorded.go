@@ -16,6 +16,8 @@ func Unrecorded(tried, recorded *plan.Plan, metric string) string {
 	}
 	was := recorded.Metrics[metric]
 	switch {
+	case m.Of == "issues":
+		return "which issues were open at a time is not kept"
 	case m.Kind == plan.Average:
 		return "means by user are not kept by time"
 	case m.Source != "" && m.Source != "telemetry", m.Kind == plan.Gauge, m.Kind == plan.Slope, m.Kind == plan.Age:
