@@ -250,33 +250,60 @@ func TestAffectedUsers(t *testing.T) {
 	check()
 }
 
+// TestBlocks: loads are cut into blocks of a minute for an hour after the shares
+// changed and of five minutes then; none is lost or counted twice, and a restart
+// cuts them in the same way.
 func TestBlocks(t *testing.T) {
+	const raise, whole = 98, 120 // minutes; a block of five is cut at 98
 	g := newRig(t, nil)
-	for m := range 20 {
-		for i := range 20 {
+	g.clock.Advance(t0.Truncate(time.Hour).Add(time.Hour).Sub(g.clock.Now()))
+	g.target.StageAt, g.target.AttemptAt = g.clock.Now(), g.clock.Now()
+	g.target.Intervals = []Interval{{Attempt: 1, Stage: 0, Odds: 1, From: g.clock.Now()}}
+	g.watch()
+	for m := range whole {
+		if m == raise {
+			g.target.Stage, g.target.StageAt = 1, g.clock.Now()
+			g.target.Intervals = append(g.target.Intervals, Interval{Attempt: 1, Stage: 1, Odds: 3, From: g.clock.Now()})
+			g.watch()
+		}
+		for i := range 4 {
 			g.send(g.page(g.userOf(telemetry.New, i), 2000+float64(i)), g.page(g.userOf(telemetry.Old, i), 1000+float64(i)))
 		}
 		g.clock.Advance(time.Minute)
-		if m == 12 {
-			before := g.view().Tests("lcp")
+		before := g.view().Tests("lcp")
+		if m == 12 || m == 71 || m == raise+1 {
 			g.restart()
 			if d := cmp.Diff(before.Shifted, g.view().Tests("lcp").Shifted); d != "" {
-				t.Errorf("after a restart: %s", d)
+				t.Errorf("after a restart in minute %d: %s", m, d)
 			}
 		}
+	}
+	// the first minute has no threshold before it; 95 to 97 are a block of their own
+	var want []int64
+	for range 59 {
+		want = append(want, 4)
+	}
+	for range 7 {
+		want = append(want, 20)
+	}
+	want = append(want, 12)
+	for range whole - raise {
+		want = append(want, 4)
 	}
 	got := g.view().Tests("lcp")
 	if len(got.Shifted) == 0 {
 		t.Fatal("no blocks")
 	}
 	for shift, list := range got.Shifted {
-		if len(list) != 3 { // four closed, the first has no threshold before it
-			t.Fatalf("shift %d: %d blocks, want 3", shift, len(list))
-		}
+		var loads []int64
 		for _, b := range list {
-			if b.New != 100 || b.Old != 100 || b.BadOld >= 50 || shift < 50 && b.BadNew != 100 {
+			loads = append(loads, b.New)
+			if b.New != b.Old || b.BadOld > b.Old/2 || shift < 50 && b.BadNew != b.New {
 				t.Errorf("shift %d: block %+v", shift, b)
 			}
+		}
+		if d := cmp.Diff(want, loads); d != "" {
+			t.Errorf("shift %d: %s", shift, d)
 		}
 	}
 	if q, ok := g.window("lcp", judge.AssignedNew, time.Hour).Sketch.Quantile(0.75); !ok || q < 1990 || q > 2040 {

@@ -3,7 +3,6 @@ package evidence
 import (
 	"cmp"
 	"slices"
-	"sort"
 
 	"serin/internal/judge"
 	"serin/internal/plan"
@@ -26,7 +25,9 @@ type testState struct {
 	control   *stats.Sketch // control's loads of all closed blocks
 	threshold int           // bucket of its quantile
 	ready     bool          // threshold is known
-	through   int64         // blocks that began before this, Unix ms, are closed
+	newest    blockKey      // up to this one blocks are closed
+	looked    int64         // Unix minute in which that was looked at last
+	ledger    stats.Ledger
 	// Sums over control's users: loads n and loads above the threshold x.
 	sumN, sumX, sumNN, sumNX, sumXX float64
 	means                           map[int]*[2]stats.Moments // by interval: new, old
@@ -37,7 +38,7 @@ type cellOf struct{ interval, last int }
 func (r *rollout) testOf(metric string) *testState {
 	t := r.tests[metric]
 	if t == nil {
-		t = &testState{cells: map[cellOf]*[2]int64{}, stage: r.target.Stage, shifted: map[int][]stats.Block{}, control: new(stats.Sketch)}
+		t = &testState{cells: map[cellOf]*[2]int64{}, stage: r.target.Stage, shifted: map[int][]stats.Block{}, control: new(stats.Sketch), newest: blockKey{attempt: -1}}
 		r.tests[metric] = t
 	}
 	return t
@@ -209,6 +210,7 @@ func (r *rollout) snapshot(metric string, now int64) judge.Tests {
 	}
 	t, numerator := r.testOf(metric), r.tests[metric]
 	r.close(d, t, now)
+	out.Ledger = &t.ledger
 	switch d.m.Kind {
 	case plan.Quantile:
 		out.Shifted = make(map[int][]stats.Block, len(t.shifted))
@@ -260,154 +262,4 @@ func (t *testState) loadEffect() float64 {
 		return 1
 	}
 	return stats.LoadsPhi(t.sumX/t.sumN, t.sumXX, t.sumNX, t.sumNN, t.sumN)
-}
-
-// blockKey orders blocks: five minutes of the clock, cut at interval changes.
-type blockKey struct {
-	begin             int64 // Unix ms
-	attempt, interval int
-}
-
-// blockSums is what both arms did in one block.
-type blockSums struct {
-	sketch [2]*stats.Sketch
-	bad, n [2]int64
-}
-
-// blocksFrom groups the cells of a series pair by block, those that began
-// since from and ended by until.
-func (r *rollout) blocksFrom(metric string, from, until int64, visit func(b *blockSums, side int, c *cell), into map[blockKey]*blockSums) {
-	for i, g := range [2]judge.Group{judge.AssignedNew, judge.AssignedOld} {
-		s := r.peek(metric, int(g))
-		if s == nil {
-			continue
-		}
-		at := sort.Search(len(s.hours), func(i int) bool { return (s.hours[i].index+1)*hourMS > from })
-		for _, h := range s.hours[at:] {
-			for _, c := range h.cells {
-				begin := c.start() / blockMS * blockMS
-				if begin < from || begin+blockMS > until {
-					continue
-				}
-				k := blockKey{begin, c.attempt, c.interval}
-				if into[k] == nil {
-					into[k] = &blockSums{}
-				}
-				visit(into[k], i, c)
-			}
-		}
-	}
-}
-
-func sortedBlocks(m map[blockKey]*blockSums) []blockKey {
-	keys := make([]blockKey, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b blockKey) int {
-		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.attempt, b.attempt), cmp.Compare(a.interval, b.interval))
-	})
-	return keys
-}
-
-// stageOf is the stage of a closed block, false for blocks outside the attempt.
-func (r *rollout) stageOf(k blockKey) (int, bool) {
-	if k.attempt != r.target.Attempt || k.interval < 0 || k.interval >= len(r.target.Intervals) {
-		return 0, false
-	}
-	return r.target.Intervals[k.interval].Stage, true
-}
-
-// closeUpTo notes that blocks up to now are closed: later arrivals count after.
-func (r *rollout) closeUpTo(t *testState, now int64) {
-	t.through = now / blockMS * blockMS
-	r.closed = max(r.closed, t.through-1)
-}
-
-// closeBlocks closes the blocks of a quantile (docs/statistics.md, OddsE):
-// the threshold is the control's quantile over everything before the block.
-func (r *rollout) closeBlocks(d *definition, t *testState, now int64) {
-	if now/blockMS*blockMS <= t.through {
-		return
-	}
-	found := map[blockKey]*blockSums{}
-	r.blocksFrom(d.m.Name, t.through, now, func(b *blockSums, i int, c *cell) {
-		if b.sketch[i] == nil {
-			b.sketch[i] = new(stats.Sketch)
-		}
-		b.sketch[i].Merge(c.values())
-	}, found)
-	shifts := judge.Shifts(r.target.Plan, d.m.Name)
-	for _, k := range sortedBlocks(found) {
-		b := found[k]
-		stage, ours := r.stageOf(k)
-		if ours && t.ready {
-			for _, s := range shifts {
-				t.shifted[s] = append(t.shifted[s], stats.Block{
-					Interval: k.interval, Stage: stage,
-					BadNew: b.sketch[0].Above(t.threshold + s), New: b.sketch[0].Count(),
-					BadOld: b.sketch[1].Above(t.threshold), Old: b.sketch[1].Count(),
-				})
-			}
-		}
-		t.control.Merge(b.sketch[1])
-		t.threshold, t.ready = t.control.QuantileBucket(d.m.Q)
-	}
-	r.closeUpTo(t, now)
-}
-
-// closeRatio closes the blocks of a share: bad of all.
-func (r *rollout) closeRatio(d *definition, t *testState, now int64) {
-	if now/blockMS*blockMS <= t.through {
-		return
-	}
-	top, bottom := r.parts(d)
-	if bottom == "" {
-		return
-	}
-	found := map[blockKey]*blockSums{}
-	r.blocksFrom(top, t.through, now, func(b *blockSums, i int, c *cell) { b.bad[i] += c.count }, found)
-	r.blocksFrom(bottom, t.through, now, func(b *blockSums, i int, c *cell) { b.n[i] += c.count }, found)
-	for _, k := range sortedBlocks(found) {
-		stage, ours := r.stageOf(k)
-		if !ours {
-			continue
-		}
-		b := found[k]
-		for i := range b.bad {
-			b.bad[i] = min(b.bad[i], b.n[i])
-			if d.m.UpGood && top != crashSeries {
-				b.bad[i] = b.n[i] - b.bad[i]
-			}
-		}
-		t.blocks = append(t.blocks, stats.Block{Interval: k.interval, Stage: stage, BadNew: b.bad[0], New: b.n[0], BadOld: b.bad[1], Old: b.n[1]})
-	}
-	r.closeUpTo(t, now)
-}
-
-// parts names the series of a share's numerator and denominator.
-func (r *rollout) parts(d *definition) (top, bottom string) {
-	switch {
-	case d.m.Kind == plan.Ratio:
-		return d.m.Of, r.requests(d.m.Per)
-	case d.m.Name == "logins":
-		return d.m.Name, d.m.Name + allSuffix
-	case d.m.Name == "crash_free":
-		return crashSeries, d.m.Name + allSuffix // bad already
-	}
-	return "", ""
-}
-
-// requests is the series of a denominator: page loads stand in for requests
-// where no requests ever arrived.
-func (r *rollout) requests(metric string) string {
-	if metric != "requests" {
-		return metric
-	}
-	for g := range 3 {
-		if s := r.peek(metric, g); s != nil && s.newest != 0 {
-			return metric
-		}
-	}
-	return metric + pagesSuffix
 }

@@ -92,7 +92,7 @@ func perStart(blocks []stats.Block, starts, planned int, test func([]stats.Block
 }
 
 // noBlock is what quantiles and proportions wait for at first.
-const noBlock = "no five-minute block has closed"
+const noBlock = "no block of loads has closed"
 
 // begun returns the number of starts: one more than the last stage.
 func begun(t Tests, blocks []stats.Block) int {
@@ -133,14 +133,14 @@ func (l *look) compareQuantile(r *plan.Rule, m *plan.Metric, t Tests) *compariso
 		if why != "" {
 			return stats.Best{}, why
 		}
-		return perStart(b, c.starts, l.place.Planned, func(b []stats.Block) float64 { return stats.OddsE(b, t.Phi) }), ""
+		return stats.BestStart(t.Ledger.OddsPerStart(float64(stats.Shift(x)), b, c.starts, t.Phi), l.place.Planned), ""
 	}
 	c.safe = func(x float64) (float64, string) {
 		b, why := blocks(x)
 		if why != "" {
 			return 0, why
 		}
-		return stats.OddsSafe(stats.BlocksOf(b, c.starts-1), x, t.Phi), ""
+		return t.Ledger.OddsSafe(float64(stats.Shift(x)), b, c.starts-1, x, t.Phi), ""
 	}
 	return c
 }
@@ -163,12 +163,11 @@ func (l *look) compareRatio(m *plan.Metric, t Tests) *comparison {
 		return c
 	}
 	c.harm = func(x float64) (stats.Best, string) {
-		b := predicted(t.Blocks, x, m.UpGood)
-		return perStart(b, c.starts, l.place.Planned, func(b []stats.Block) float64 { return stats.OddsE(b, t.Phi) }), ""
+		per := t.Ledger.OddsPerStart(x, predicted(t.Blocks, x, m.UpGood), c.starts, t.Phi)
+		return stats.BestStart(per, l.place.Planned), ""
 	}
 	c.safe = func(x float64) (float64, string) {
-		b := stats.BlocksOf(predicted(t.Blocks, x, m.UpGood), c.starts-1)
-		return stats.OddsSafe(b, x, t.Phi), ""
+		return t.Ledger.OddsSafe(x, predicted(t.Blocks, x, m.UpGood), c.starts-1, x, t.Phi), ""
 	}
 	return c
 }

@@ -137,17 +137,18 @@ type Tests struct {
 	Began []time.Time
 	// Cells count affected users (each once per start, see stats).
 	Cells []stats.UserCell
-	// Blocks are the closed five-minute blocks of a metric of kind Ratio: bad
-	// of all, where bad is the worse outcome (for a metric with UpGood the
+	// Blocks are the closed blocks of a metric of kind Ratio: bad of all, where bad is the worse outcome (for a metric with UpGood the
 	// complement of what it counts). In order of time. Psi0 stays 0: the
 	// judge sets it.
 	Blocks []stats.Block
-	// Shifted holds the closed five-minute blocks of a quantile, in order of
-	// time, for each of Shifts(plan, metric): BadNew is the canary's count
+	// Shifted holds the closed blocks of a quantile, in order of time, for each of Shifts(plan, metric): BadNew is the canary's count
 	// above the control's quantile shifted up by that many sketch buckets,
 	// BadOld the control's count above the control's quantile itself. A rule
 	// whose shift is missing is unknown.
 	Shifted map[int][]stats.Block
+	// Ledger remembers what Blocks or Shifted amount to from one look to the
+	// next; nil = it is added up anew.
+	Ledger *stats.Ledger
 	// Means are the users' sums of a metric of kind Average, by allocation
 	// interval; nil = not available.
 	Means []stats.MeanStratum

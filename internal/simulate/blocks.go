@@ -12,6 +12,7 @@ import (
 // what is in the open one.
 type blocks struct {
 	closed map[int][]stats.Block
+	ledger stats.Ledger
 	open   stats.Block   // without BadNew
 	bad    map[int]int64 // by shift: the new arm's loads beyond it
 	cells  [2]cells      // how loads fall about the threshold

@@ -122,9 +122,11 @@ func (e evidence) Tests(metric string) judge.Tests {
 	out.Phi = 1
 	switch m.kind {
 	case timed:
-		out.Shifted = s.blocks[m.index].closed
+		b := &s.blocks[m.index]
+		out.Shifted, out.Ledger = b.closed, &b.ledger
 	case divided:
-		out.Blocks = s.ratios[m].closed[0]
+		b := s.ratios[m]
+		out.Blocks, out.Ledger = b.closed[0], &b.ledger
 	case counted:
 		s.take(m, e.now)
 		for k, n := range s.tallies[m.index].cells {

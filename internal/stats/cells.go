@@ -10,7 +10,7 @@ type UserCell struct {
 	Old      int64 `json:"o"` // C: assigned to the old arm
 }
 
-// Block is one closed five-minute block of a proportion or a quantile:
+// Block is one closed block of a proportion or a quantile:
 // BadNew of New, BadOld of Old; Psi0 is the null's odds ratio, 0 = 1.
 type Block struct {
 	Interval int     `json:"i"`

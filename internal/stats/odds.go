@@ -50,20 +50,25 @@ func Shift(m float64) int {
 func oddsLog(blocks []Block, phi float64, g grid, swapped bool) float64 {
 	ll := make([]float64, len(g.d))
 	for _, b := range blocks {
-		if swapped {
-			psi := b.null()
-			b = Block{BadNew: b.BadOld, New: b.Old, BadOld: b.BadNew, Old: b.New, Psi0: 1 / psi}
-		}
-		if !b.valid() {
-			continue
-		}
-		b = b.thin()
-		growth := increments.get(b, g)
-		for j, d := range g.d {
-			ll[j] += d*float64(b.BadNew) - growth[j]
-		}
+		b.addTo(ll, g, swapped)
 	}
 	return g.mix(ll, phi)
+}
+
+// addTo adds what a closed block says of each effect of the grid.
+func (b Block) addTo(ll []float64, g grid, swapped bool) {
+	if swapped {
+		psi := b.null()
+		b = Block{BadNew: b.BadOld, New: b.Old, BadOld: b.BadNew, Old: b.New, Psi0: 1 / psi}
+	}
+	if !b.valid() {
+		return
+	}
+	b = b.thin()
+	growth := increments.get(b, g)
+	for j, d := range g.d {
+		ll[j] += d*float64(b.BadNew) - growth[j]
+	}
 }
 
 func (b Block) null() float64 {
