@@ -215,7 +215,7 @@ func TestDelay(t *testing.T) {
 		if row.dear {
 			quick = 0
 		}
-		n := runs(t, quick, 1)
+		n := runs(t, quick)
 		if n == 0 {
 			out.add(row.name, "", "", "", "", "")
 			continue

@@ -73,10 +73,7 @@ func regressions() []scenario {
 func TestGate(t *testing.T) {
 	out := &table{section: "gate", head: append([]string{"plan of five stages", "plans"}, contenderNames...)}
 	for i, row := range append(healthy(), regressions()...) {
-		n := runs(t, row.quick, 1)
-		if row.most == 1 {
-			n = runs(t, row.quick, 0.2)
-		}
+		n := runs(t, row.quick)
 		if n == 0 {
 			out.add(row.name, "0", "", "", "", "", "")
 			continue
@@ -146,7 +143,7 @@ func TestShippedPlan(t *testing.T) {
 			if views == small && s == weekend {
 				quick = 20
 			}
-			n := runs(t, quick, 1)
+			n := runs(t, quick)
 			name := fmt.Sprintf("%s views, %s", sizeName(views), s.name)
 			if n == 0 {
 				out.add(name, "0", "", "")

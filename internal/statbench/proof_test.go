@@ -119,7 +119,7 @@ func TestProof(t *testing.T) {
 		if affected == 0.67 {
 			quick = 5
 		}
-		n := runs(t, quick, 0.2)
+		n := runs(t, quick)
 		if n == 0 {
 			out.add(percent(affected), "0", "", "", "")
 			continue

@@ -17,15 +17,14 @@ var update = flag.Bool("update", false, "write the tables of docs/statistics.md"
 // longRun is what `make bench-stats` asks for.
 const longRun = 2000
 
-// runs is how many runs a cell has: quick in every test run; otherwise a part of
-// what SERIN_MONTE_CARLO asks for, at least quick.
-func runs(t testing.TB, quick int, part float64) int {
+// runs is how many runs a cell has: quick in every test run, otherwise what
+// SERIN_MONTE_CARLO asks for.
+func runs(t testing.TB, quick int) int {
 	t.Helper()
-	n := asked(t)
-	if n == 0 {
-		return quick
+	if n := asked(t); n > 0 {
+		return n
 	}
-	return max(quick, int(math.Round(float64(n)*part)))
+	return quick
 }
 
 // asked is the number in SERIN_MONTE_CARLO, 0 without one.

@@ -64,10 +64,7 @@ func TestSize(t *testing.T) {
 	out := &table{section: "size", head: []string{"true effect, weekend doubled", "plans", "rolled back", "at most", "harm shown", "delay: harm shown, rolled back"}}
 	fifth := map[string]float64{"errors": newShipped(t).level}
 	for i, e := range effects {
-		n := runs(t, e.quick, 0.5)
-		if e.every > 0 {
-			n = runs(t, e.quick, 0.1)
-		}
+		n := runs(t, e.quick)
 		if n == 0 {
 			out.add(e.name, "0", "", "", "", "")
 			continue
