@@ -48,26 +48,38 @@ func (s *server) backtests(api huma.API) {
 		RolloutID
 		Body BacktestAsk
 	}) (*body[backtest.Result], error) {
-		b := in.Body
-		p, err := plan.Parse([]byte(b.Plan))
-		if err != nil {
-			return nil, s.fail(err)
-		}
-		people, err := patience(b.People)
-		if err != nil {
-			return nil, huma.NewError(http.StatusUnprocessableEntity, err.Error())
-		}
-		ctx, cancel := context.WithTimeout(ctx, backtestLimit)
-		defer cancel()
-		r, err := s.Controller.Backtest(ctx, controller.BacktestOf{Plan: p, Rollout: in.ID, Attempt: b.Attempt, From: b.From, To: b.To, People: people})
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
-			return nil, huma.NewError(http.StatusServiceUnavailable, fmt.Sprintf("the backtest did not end within %s: ask for a shorter time", backtestLimit))
-		case errors.Is(err, controller.ErrBacktesting):
-			return nil, huma.NewError(http.StatusServiceUnavailable, err.Error())
-		case errors.Is(err, controller.ErrNoReplays):
-			return nil, huma.Error404NotFound(err.Error())
-		}
-		return ok(r), s.fail(err)
+		return s.backtest(ctx, controller.BacktestOf{Rollout: in.ID}, in.Body)
 	})
+	o = inProjects(op(http.MethodPost, "/plans/backtest", "backtest-plan", read, "Run a plan over what was recorded at a time: of the newest rollout of its flag that had traffic then"))
+	huma.Register(api, o, func(ctx context.Context, in *struct {
+		InProject
+		Body BacktestAsk
+	}) (*body[backtest.Result], error) {
+		p := who(ctx)
+		return s.backtest(ctx, controller.BacktestOf{Sees: func(project string) bool { return in.sees(p, project) }}, in.Body)
+	})
+}
+
+// backtest answers one.
+func (s *server) backtest(ctx context.Context, of controller.BacktestOf, ask BacktestAsk) (*body[backtest.Result], error) {
+	p, err := plan.Parse([]byte(ask.Plan))
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	if of.People, err = patience(ask.People); err != nil {
+		return nil, huma.NewError(http.StatusUnprocessableEntity, err.Error())
+	}
+	of.Plan, of.Attempt, of.From, of.To = p, ask.Attempt, ask.From, ask.To
+	ctx, cancel := context.WithTimeout(ctx, backtestLimit)
+	defer cancel()
+	r, err := s.Controller.Backtest(ctx, of)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, huma.NewError(http.StatusServiceUnavailable, fmt.Sprintf("the backtest did not end within %s: ask for a shorter time", backtestLimit))
+	case errors.Is(err, controller.ErrBacktesting):
+		return nil, huma.NewError(http.StatusServiceUnavailable, err.Error())
+	case errors.Is(err, controller.ErrNoReplays):
+		return nil, huma.Error404NotFound(err.Error())
+	}
+	return ok(r), s.fail(err)
 }

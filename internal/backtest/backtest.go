@@ -20,6 +20,9 @@ type Stand struct {
 // Recorded tells what was recorded. Instants ascend, and lie on whole minutes.
 type Recorded interface {
 	To(now time.Time, s Stand) judge.Evidence
+	// Shares are those that the new variant and control really had, 0..1 of the
+	// audience: whatever the plan that is tried would have given.
+	Shares(now time.Time) (exposure, control float64)
 }
 
 // Never is the patience of people who approve nothing.
@@ -108,10 +111,12 @@ type run struct {
 	rec   Recorded
 	state rollout.State
 	held  judge.Held
-	asked map[string]time.Time // since when something is asked for
-	last  rollout.Input
-	ev    judge.Evidence
-	out   Result
+	// levels are the plan's budget for false rollbacks, see judge.Levels.
+	levels map[string]float64
+	asked  map[string]time.Time // since when something is asked for
+	last   rollout.Input
+	ev     judge.Evidence
+	out    Result
 }
 
 // newRun prepares a plan: the checklist before the start is done, and it starts
@@ -127,7 +132,7 @@ func newRun(p *plan.Plan, o Options, rec Recorded) *run {
 	if o.To.Sub(o.From)/every > MostLooks {
 		every += time.Minute
 	}
-	return &run{plan: &q, o: o, rec: rec, held: judge.Held{}, asked: map[string]time.Time{}, out: Result{Plan: p.Name, From: o.From.UTC(), To: o.To.UTC(), Every: every, Events: []Event{}}}
+	return &run{plan: &q, o: o, rec: rec, held: judge.Held{}, levels: judge.Levels(&q, &q, 0, q.Judge.FalseRollback), asked: map[string]time.Time{}, out: Result{Plan: p.Name, From: o.From.UTC(), To: o.To.UTC(), Every: every, Events: []Event{}}}
 }
 
 func (r *run) start() error {
@@ -212,10 +217,10 @@ func (r *run) look(now time.Time) {
 // judge asks the judge; what was not recorded is unknown.
 func (r *run) judge(list []*plan.Rule, use judge.Use, now time.Time) []judge.Verdict {
 	out := make([]judge.Verdict, len(list))
-	s, share := &r.state, float64(r.state.Exposure)/float64(flag.Everyone)
-	place := judge.Place{Stage: s.Stage, Planned: len(r.plan.Stages), Exposure: share, ControlShare: 1 - share,
-		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt,
-		Levels: judge.Levels(r.plan, r.plan, 0, r.plan.Judge.FalseRollback)}
+	s := &r.state
+	exposure, control := r.rec.Shares(now)
+	place := judge.Place{Stage: s.Stage, Planned: len(r.plan.Stages), Exposure: exposure, ControlShare: control,
+		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt, Levels: r.levels}
 	var asked []*plan.Rule
 	var places []int
 	for i, rule := range list {

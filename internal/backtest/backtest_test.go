@@ -39,6 +39,8 @@ func (x *tape) To(now time.Time, _ Stand) judge.Evidence {
 	return &tape{p1: x.p1, now: now}
 }
 
+func (x *tape) Shares(time.Time) (exposure, control float64) { return 0.5, 0.5 }
+
 func (x *tape) Window(metric string, _ judge.Group, from, to time.Time) judge.Window {
 	w := judge.Window{Known: true, Active: 100, Covered: to.Sub(from), Last: x.now}
 	if metric == "p1" {
@@ -180,7 +182,7 @@ func TestRecordedElsewhere(t *testing.T) {
 		}
 	}
 	own := parse("roles:", "metrics: { odd: { count: events, where: \"level:warning\" } }\nroles:")
-	for metric, want := range map[string]string{"p1": "", "errors": "", "odd": "does not count it", "memory": "from outside", "satisfaction": "means by user", "new_issues": "which issues were open", "nothing": "no metric"} {
+	for metric, want := range map[string]string{"p1": "", "errors": "", "odd": "does not count it", "memory": "from outside", "satisfaction": "means by user", "complaints": "", "failure_reports": "", "logins": "", "uptime": "from outside", "new_issues": "which issues were open", "nothing": "no metric"} {
 		if got := Unrecorded(own, was, metric); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q", metric, got, want)
 		}

@@ -20,7 +20,7 @@ func Unrecorded(tried, recorded *plan.Plan, metric string) string {
 		return "which issues were open at a time is not kept"
 	case m.Kind == plan.Average:
 		return "means by user are not kept by time"
-	case m.Source != "" && m.Source != "telemetry", m.Kind == plan.Gauge, m.Kind == plan.Slope, m.Kind == plan.Age:
+	case outside(m.Source), m.Kind == plan.Gauge, m.Kind == plan.Slope, m.Kind == plan.Age:
 		return "values from outside are not kept by time"
 	case was == nil:
 		return "the rollout's plan does not count it"
@@ -35,6 +35,16 @@ func Unrecorded(tried, recorded *plan.Plan, metric string) string {
 		}
 	}
 	return ""
+}
+
+// outside reports whether a source delivers values, not events of users, which
+// are counted minute by minute.
+func outside(source string) bool {
+	switch source {
+	case "", "telemetry", "feedback", "survey", "usage":
+		return false
+	}
+	return true
 }
 
 // Elsewhere says how the users and pages that a plan is about differ from those

@@ -24,12 +24,13 @@ func (a *app) backtest() *cobra.Command {
 		Long: `Runs a plan over the recorded evidence of a rollout, with the real judge and the real state machine: what it would have
 decided, when, beside what happened. At each minute it knows only what had been counted by then.
 
+  serin backtest stricter.yaml --from 2025-02-17T00:00:00Z --to 2025-02-24T00:00:00Z
   serin backtest stricter.yaml --rollout new-checkout-1
   serin backtest stricter.yaml --rollout new-checkout-1 --from 2025-02-19T09:00:00Z --to 2025-02-21T09:00:00Z --people never
 
 Users had the variants that they really had, so what would have come after a rollback, or a raise at another time, is not
-known; what was not recorded is unknown, and listed. Without --rollout it takes the newest rollout of a plan of that name, of the
-time that --from and --to say: minutes are kept for rollouts only.`,
+known; what was not recorded is unknown, and listed. Without --rollout it takes the newest rollout of the plan's flag that had
+traffic in the time that --from and --to say: minutes are kept for rollouts only.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := a.parsedPlan(args[0])
 			if err != nil {
@@ -44,21 +45,22 @@ time that --from and --to say: minutes are kept for rollouts only.`,
 				}
 			}
 			b.Plan = string(p.Source)
-			if rollout == "" {
-				rollout = p.Name
+			path := "/plans/backtest"
+			if rollout != "" {
+				path = "/rollouts/" + url.PathEscape(rollout) + "/backtest"
 			}
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
 			var r backtest.Result
-			if err := c.Call(cmd.Context(), http.MethodPost, "/rollouts/"+url.PathEscape(rollout)+"/backtest", b, &r); err != nil {
+			if err := c.Call(cmd.Context(), http.MethodPost, path, b, &r); err != nil {
 				return err
 			}
 			return a.print(r, func(w io.Writer) { printTried(w, r) })
 		},
 	}
-	cmd.Flags().StringVar(&rollout, "rollout", "", "whose evidence it is: its id, or its plan's name (default: the name of PLAN)")
+	cmd.Flags().StringVar(&rollout, "rollout", "", "whose evidence it is: its id, or its plan's name (default: the newest of PLAN's flag)")
 	cmd.Flags().IntVar(&b.Attempt, "attempt", 0, "run of evidence, from 1; 0 = the newest")
 	cmd.Flags().StringVar(&from, "from", "", "from when on, such as 2025-02-19T09:00:00Z (default: since its traffic began)")
 	cmd.Flags().StringVar(&to, "to", "", "until when (default: until its traffic ended, or now)")

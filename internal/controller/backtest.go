@@ -30,11 +30,12 @@ var ErrBacktesting = errors.New("another backtest is under way: try again when i
 // BacktestOf asks what a plan would have decided.
 type BacktestOf struct {
 	Plan    *plan.Plan
-	Rollout string        // id, or a plan's name: its newest rollout with something of the time
-	Attempt int           // run of evidence, from 1; 0 = the newest
-	From    time.Time     // zero = when that run began
-	To      time.Time     // zero = when its traffic ended, or now
-	People  time.Duration // see backtest.Options
+	Rollout string                    // id, or a plan's name: its newest rollout with something of the time; "" = of all of the plan's flag
+	Sees    func(project string) bool // whose rollouts of the flag may be taken; nil = all
+	Attempt int                       // run of evidence, from 1; 0 = the newest
+	From    time.Time                 // zero = when that run began
+	To      time.Time                 // zero = when its traffic ended, or now
+	People  time.Duration             // see backtest.Options
 }
 
 // Backtest runs a plan over what was recorded of a rollout, beside what
@@ -140,11 +141,12 @@ func pick(all []recording, q BacktestOf) (recording, error) {
 // recorded finds what was recorded: of the rollout, or where a plan is named of
 // its newest rollout that has something of the time asked for.
 func (c *Controller) recorded(ctx context.Context, q BacktestOf) (w *worker, journal []rollout.Event, r recording, err error) {
-	if w, err = c.find(q.Rollout); err != nil {
+	ids, err := c.candidates(q)
+	if err != nil {
 		return nil, nil, r, err
 	}
 	var first error
-	for _, id := range c.candidates(w.id, q.Rollout) {
+	for _, id := range ids {
 		if w, err = c.find(id); err != nil {
 			return nil, nil, r, err
 		}
@@ -161,20 +163,28 @@ func (c *Controller) recorded(ctx context.Context, q BacktestOf) (w *worker, jou
 	return nil, nil, r, first
 }
 
-// candidates are the rollouts that a name means: an id itself, of a plan's name all
-// of its rollouts, newest first.
-func (c *Controller) candidates(found, name string) (ids []string) {
-	if found == name {
-		return []string{found}
+// candidates are the rollouts that are meant, newest first: an id means itself, a
+// plan's name all of that plan, nothing all of the tried plan's flag.
+func (c *Controller) candidates(q BacktestOf) (ids []string, err error) {
+	if q.Rollout != "" {
+		w, err := c.find(q.Rollout)
+		if err != nil || w.id == q.Rollout {
+			return []string{q.Rollout}, err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, id := range slices.Backward(c.order) {
-		if of, _ := splitID(id); of == name {
+		of, _ := splitID(id)
+		v := c.workers[id].view.Load()
+		if of == q.Rollout || q.Rollout == "" && v.Flag == q.Plan.Flag.Key && (q.Sees == nil || q.Sees(v.Project)) {
 			ids = append(ids, id)
 		}
 	}
-	return ids
+	if len(ids) == 0 {
+		err = &rollout.Refusal{Kind: rollout.Missing, Why: fmt.Sprintf("there is no rollout of the flag %s: there is nothing to run a plan over", q.Plan.Flag.Key)}
+	}
+	return ids, err
 }
 
 // cut narrows the recording to what was asked for.

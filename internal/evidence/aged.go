@@ -55,33 +55,32 @@ func (h *hour) gather(users []cellUser) {
 	h.users = all
 }
 
-// mergeHours merges the sketches of hours, which follow each other in s, into
-// one; spells that are over and lie wholly among them are merged once.
-func (s *series) mergeHours(into *stats.Sketch, hours []*hour) {
+// sketchesOf adds the sketches of hours, which follow each other in s, to a list;
+// spells that are over and lie wholly among them are merged once.
+func (s *series) sketchesOf(hours []*hour, list []*stats.Sketch) []*stats.Sketch {
 	for len(hours) > 0 {
 		spell, n := hours[0].index/spellHours, 1
 		for n < len(hours) && hours[n].index/spellHours == spell {
 			n++
 		}
+		these := make([]*stats.Sketch, n)
+		for i, h := range hours[:n] {
+			these[i] = h.sketch
+		}
 		if n > 1 && s.wholeSpell(spell, n) {
 			if s.spells[spell] == nil {
-				all := new(stats.Sketch)
-				for _, h := range hours[:n] {
-					all.Merge(h.sketch)
-				}
 				if s.spells == nil {
 					s.spells = map[int64]*stats.Sketch{}
 				}
-				s.spells[spell] = all
+				s.spells[spell] = stats.Merged(these)
 			}
-			into.Merge(s.spells[spell])
+			list = append(list, s.spells[spell])
 		} else {
-			for _, h := range hours[:n] {
-				into.Merge(h.sketch)
-			}
+			list = append(list, these...)
 		}
 		hours = hours[n:]
 	}
+	return list
 }
 
 // wholeSpell reports whether n hours are all that a spell will have.

@@ -3,6 +3,7 @@ package evidence
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -32,6 +33,7 @@ type Replay struct {
 	next  int   // of cells: those before it are in r
 	cut   int64 // minute up to which r is built
 	seen  map[string]map[uint64]*replayed
+	heard map[string]bool // sources of which something was counted
 }
 
 // replayed is what a user of one metric was counted for.
@@ -49,7 +51,7 @@ const mostReplayed = 4_000_000
 // store's, names a filter of the plan that cannot be read, or says that there is
 // too much.
 func (e *Engine) Replay(ctx context.Context, t Target) (*Replay, error) {
-	x := &Replay{e: e, real: slices.Clone(t.Intervals), seen: map[string]map[uint64]*replayed{}}
+	x := &Replay{e: e, real: slices.Clone(t.Intervals), seen: map[string]map[uint64]*replayed{}, heard: map[string]bool{}}
 	err := e.store.LoadCells(ctx, t.Rollout, 0, func(c store.Cell) error {
 		if len(x.cells) == mostReplayed {
 			return fmt.Errorf("rollout %s has more than %d cells of evidence", t.Rollout, mostReplayed)
@@ -117,7 +119,31 @@ func (x *Replay) To(now time.Time, s backtest.Stand) judge.Evidence {
 		x.take(x.cells[x.next], toMS(now))
 	}
 	x.cut = until
-	return &view{e: x.e, r: x.r, now: now, windows: map[windowKey]judge.Window{}}
+	return &view{e: x.e, r: x.r, now: now, windows: map[windowKey]judge.Window{}, past: x}
+}
+
+// Shares implements backtest.Recorded.
+func (x *Replay) Shares(now time.Time) (exposure, control float64) {
+	for _, i := range slices.Backward(x.real) {
+		if !i.From.After(now) {
+			if math.IsInf(i.Odds, 1) {
+				return 1, 0
+			}
+			return i.Odds / (1 + i.Odds), 1 / (1 + i.Odds)
+		}
+	}
+	return 0, 1
+}
+
+// delivered reports whether a source that people feed had delivered by now: when
+// it did first is kept, and what of it was counted is told.
+func (x *Replay) delivered(source string, now time.Time) bool {
+	switch source {
+	case "feedback", "survey", "usage":
+		v, ok := x.e.values[valueKey(x.r.target.Project, sourcePrefix+source)]
+		return x.heard[source] || ok && !v.At.After(now)
+	}
+	return true
 }
 
 func (x *Replay) stand(s backtest.Stand) {
@@ -139,6 +165,9 @@ func (x *Replay) take(c store.Cell, now int64) {
 		return // of a version that is not known: its minute was not counted
 	}
 	d := x.r.byName[c.Metric]
+	if d != nil {
+		x.heard[d.m.Source] = true
+	}
 	if d == nil || !d.compared || attempt != x.r.target.Attempt || d.m.Kind != plan.Count && d.m.Kind != plan.Users {
 		return
 	}

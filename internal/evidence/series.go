@@ -308,9 +308,9 @@ func (s *series) window(from, to int64) judge.Window {
 	if to >= s.newest {
 		to = openEnd
 	}
-	w.Sketch = new(stats.Sketch)
 	var last int64
 	var hours []*hour
+	var sketches []*stats.Sketch
 	s.walk(from, to, func(h *hour) {
 		w.Count, w.Sum, w.Users = w.Count+h.count, w.Sum+h.sum, w.Users+h.latest
 		if h.sketch != nil {
@@ -325,13 +325,13 @@ func (s *series) window(from, to int64) judge.Window {
 		}
 		if n == c.count {
 			w.Sum += c.sum
-			w.Sketch.Merge(c.values())
+			sketches = append(sketches, c.values())
 		} else if c.count > 0 && !s.sketched {
 			w.Sum += c.sum * float64(n) / float64(c.count)
 		}
 		w.Users += s.usersIn(c, from, to)
 	})
-	s.mergeHours(w.Sketch, hours)
+	w.Sketch = stats.Merged(s.sketchesOf(hours, sketches))
 	if to != openEnd {
 		w.Users = s.usersPast(from, to)
 	}

@@ -18,6 +18,7 @@ type view struct {
 	r       *rollout
 	now     time.Time
 	windows map[windowKey]judge.Window
+	past    *Replay // told again, nil = of today
 }
 
 type windowKey struct {
@@ -260,6 +261,9 @@ func (v *view) sourceOf(d *definition) judge.Source {
 		}
 	}
 	s := v.e.source(v.r.target.Plan, v.r.target.Project, m, v.now)
+	if s.State == judge.Delivering && v.past != nil && !v.past.delivered(m.Source, v.now) {
+		s.State = judge.NeverDelivered
+	}
 	// A backend has no page loads: a quantile of which nothing was ever measured,
 	// by either group, has no source. A count of zero is data.
 	if s.State == judge.Delivering && v.r.sketched(d.m.Name) && v.r.series[d.m.Name] == nil {

@@ -53,7 +53,7 @@ var operations = map[string]struct {
 	"get-flag": {auth.Read, project}, "evaluate-flag": {auth.Read, project}, "get-flag-history": {auth.Read, project}, "list-issues": {auth.Read, project},
 	"get-issue": {auth.Read, project}, "triage-issue": {auth.Operate, project}, "upload-source-maps": {auth.Operate, project},
 	"list-source-maps": {auth.Read, project}, "delete-source-maps": {auth.Operate, project}, "get-baseline": {auth.Read, project}, "list-plans": {auth.Read, project}, "lint-plan": {auth.Read, project}, "show-plan": {auth.Read, project},
-	"simulate-plan": {auth.Read, project}, "get-plan-traffic": {auth.Read, project}, "backtest-rollout": {auth.Read, project}, "get-plan": {auth.Read, project}, "diff-plan": {auth.Read, project}, "diff-plan-draft": {auth.Read, project},
+	"simulate-plan": {auth.Read, project}, "get-plan-traffic": {auth.Read, project}, "backtest-rollout": {auth.Read, project}, "backtest-plan": {auth.Read, project}, "get-plan": {auth.Read, project}, "diff-plan": {auth.Read, project}, "diff-plan-draft": {auth.Read, project},
 	"list-plan-versions": {auth.Read, project}, "list-rollouts": {auth.Read, project}, "get-rollout": {auth.Read, project}, "get-calendar": {auth.Read, project},
 	"explain-rollout": {auth.Read, project}, "doctor": {auth.Read, project}, "get-journal": {auth.Read, project}, "get-notices": {auth.Read, project}, "get-rollout-plan": {auth.Read, project},
 	"get-report": {auth.Read, project}, "get-runbook": {auth.Read, project}, "get-series": {auth.Read, project}, "get-panels": {auth.Read, project}, "get-timeline": {auth.Read, project},

@@ -107,3 +107,101 @@ func TestBacktest(t *testing.T) {
 		t.Errorf("attempt 7: %d %s", a.status, a.detail())
 	}
 }
+
+// rampPlan raises by itself, and reduces at the fourth P1 in five minutes.
+var rampPlan = strings.NewReplacer(
+	"bake: 72h, proceed: healthy }\n  - { stage: full,", "bake: 6m, checks: [{ every: 2m, expect: [p1 < 3 over 2m] }], proceed: [p1 < 3 over 2m] }\n  - { stage: full,",
+	"bake: 72h", "bake: 60m", "proceed: healthy", "proceed: [p1 < 3 over 5m]", "criteria:\n  healthy: [error_rate < 90%, lcp < 10s]\n", "",
+	"rollback: [p1 > 50 over 6h]", "judge: { enough: { users: 1, for: 2m } }\nrollback: [p1 > 50 over 6h]\nreduce: [p1 > 3 over 5m]",
+	"alerts:\n  - { alert: Checkout errors, if: errors > 5 over 10m, severity: p1, notify: team }\n", "").Replace(watchedPlan)
+
+// TestBacktestRepeats: over a check that fails, a raise and a reduction, a plan's
+// backtest makes the decisions that its rollout made, when it made them, and
+// what comes in afterwards changes none of them.
+func TestBacktestRepeats(t *testing.T) {
+	t.Parallel()
+	s := startWith(t, server.Options{Clock: clock.Fast(monday, 120)})
+	id := s.create(rampPlan)
+	s.do(id, rollout.Complete, "item", "sign-off")
+	s.do(id, rollout.Start)
+	in, out := s.users("newCheckout")
+	sent := 0
+	send := func(user, level string) {
+		t.Helper()
+		crash := strings.NewReplacer(`"u1"`, fmt.Sprintf("%q", user), `"level":"error"`, fmt.Sprintf(`"level":%q`, level)).Replace(string(minifiedCrash(eventID(sent), "web@1")))
+		if a := s.envelope([]byte(crash)); a.status != http.StatusOK {
+			t.Fatalf("envelope: %d %s", a.status, a.body)
+		}
+		sent++
+	}
+	fatal := func(n int) {
+		for range n {
+			send(in, "fatal")
+		}
+	}
+	var beat time.Time
+	alive := func() { // the site goes on: somebody of each arm errs each minute
+		if now := s.view(id).At; now.Sub(beat) > time.Minute {
+			beat = now
+			send(in, "error")
+			send(out, "error")
+		}
+	}
+	alive()
+	fatal(3)
+	stage := func(want int) func() error {
+		return func() error {
+			alive()
+			if v := s.view(id); v.State.Stage != want {
+				return fmt.Errorf("it is at stage %d and waits for %+v", v.State.Stage, v.Waiting)
+			}
+			return nil
+		}
+	}
+	eventually(t, "it is raised", stage(1))
+	fatal(4)
+	eventually(t, "it is reduced", func() error {
+		alive()
+		if v := s.view(id); v.State.Status != rollout.Reduced {
+			return fmt.Errorf("it is %s at %g %%", v.State.Status, v.Exposure)
+		}
+		return nil
+	})
+	try := func() (r backtest.Result) {
+		t.Helper()
+		s.ask(http.MethodPost, "/plans/backtest", map[string]any{"plan": strings.Replace(rampPlan, "plan: checkout", "plan: another-name", 1)}, &r)
+		return r
+	}
+	compare := func(r backtest.Result) {
+		t.Helper()
+		if r.Rollout != id || len(r.Events) != len(r.Real) || len(r.Events) < 3 {
+			t.Fatalf("of %s:\n%+v\nreally:\n%+v", r.Rollout, r.Events, r.Real)
+		}
+		for i, e := range r.Events {
+			if was := r.Real[i]; e.Type != was.Type || e.Exposure != was.Exposure || e.Rule != was.Rule || e.At.Sub(was.At).Abs() > 2*time.Minute {
+				t.Errorf("%d: %+v, really %+v", i, e, was)
+			}
+		}
+	}
+	before := try()
+	compare(before)
+	pass := func(d time.Duration) {
+		t.Helper()
+		eventually(t, d.String()+" pass", func() error {
+			alive()
+			if now := s.view(id).At; now.Sub(before.Ended) < d {
+				return fmt.Errorf("it is %s", now.Format(time.TimeOnly))
+			}
+			return nil
+		})
+	}
+	pass(3 * time.Minute)
+	fatal(60)
+	pass(10 * time.Minute)
+	after := try()
+	after.Real = before.Real // what really happened may have gone on
+	compare(after)
+	if a := s.api(http.MethodPost, "/plans/backtest", map[string]any{"plan": strings.Replace(rampPlan, "key: newCheckout", "key: otherFlag", 1)}); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.detail(), "no rollout of the flag otherFlag") {
+		t.Errorf("another flag: %d %s", a.status, a.detail())
+	}
+}

@@ -99,6 +99,9 @@ func TestSketchMergeIsAdd(t *testing.T) {
 		if !bytes.Equal(before, after) {
 			t.Fatalf("merge changed its argument")
 		}
+		if c, _ := Merged([]*Sketch{sketchOf(values[:cut]...), nil, right, {}}).MarshalBinary(); !bytes.Equal(a, c) {
+			t.Fatalf("merging all at once differs from adding: %x %x", a, c)
+		}
 		var read Sketch
 		if err := read.UnmarshalBinary(a); err != nil {
 			t.Fatal(err)
@@ -146,5 +149,18 @@ func BenchmarkSketchAdd(b *testing.B) {
 		if v *= 1.37; v > 1e5 {
 			v = 3
 		}
+	}
+}
+
+// TestMergedSaturates: counts beyond what fits stay at the most, as with Merge.
+func TestMergedSaturates(t *testing.T) {
+	var a, b Sketch
+	a.AddN(1, math.MaxInt64-1)
+	b.AddN(2, 5)
+	if got := Merged([]*Sketch{&a, &b}); got.Count() != math.MaxInt64 {
+		t.Errorf("got %d", got.Count())
+	}
+	if got := Merged([]*Sketch{&b, &b}); got.Count() != 10 {
+		t.Errorf("after that: got %d, want 10", got.Count())
 	}
 }
