@@ -49,8 +49,8 @@ docs: ## rewrite the generated parts of the reference
 	$(GO) test ./internal/plan ./internal/cli ./internal/api -run 'Reference|OpenAPI' -update
 
 bench-stats: ## the gate of the statistics with 2,000 plans a row, beside other judges; UPDATE=-update writes its tables into docs/statistics.md
-	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 60m -count 1 -run 'TestFalseRollbacks|TestGuardAtHalf|FalseAlarms' -v ./internal/judge ./internal/stats
-	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 60m -count 1 -v ./internal/statbench $(UPDATE)
+	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 120m -count 1 -run 'TestFalseRollbacks|TestGuardAtHalf|FalseAlarms' -v ./internal/judge ./internal/stats
+	SERIN_MONTE_CARLO=2000 $(GO) test -timeout 120m -count 1 -v ./internal/statbench $(UPDATE)
 
 walk: ## the long random walk of the state machine: more than a million steps
 	SERIN_WALK_SEEDS=4000 $(GO) test -timeout 60m -count 1 -run 'TestWalk$$' -v ./internal/rollout

@@ -143,5 +143,9 @@ func estimate(v judge.Verdict) string {
 	if v.Low == nil && v.High == nil {
 		return "-"
 	}
-	return amount(v.Low, v) + " … " + amount(v.High, v)
+	interval := amount(v.Low, v) + " … " + amount(v.High, v)
+	if v.Estimate == nil {
+		return interval
+	}
+	return amount(v.Estimate, v) + " (" + interval + ")"
 }

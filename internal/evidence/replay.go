@@ -141,7 +141,7 @@ func (x *Replay) delivered(source string, now time.Time) bool {
 	switch source {
 	case "feedback", "survey", "usage":
 		v, ok := x.e.values[valueKey(x.r.target.Project, sourcePrefix+source)]
-		return x.heard[source] || ok && !v.At.After(now)
+		return x.heard[source] || ok && v.At.Before(now)
 	}
 	return true
 }

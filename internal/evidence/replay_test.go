@@ -88,3 +88,43 @@ func TestReplay(t *testing.T) {
 		t.Errorf("the errors of this test show nothing: %+v", last)
 	}
 }
+
+// TestReplayFeedback: what users said is told minute by minute too, and before
+// anything was said its source had not delivered.
+func TestReplayFeedback(t *testing.T) {
+	g := newRig(t, nil)
+	g.clock.Advance(t0.Truncate(time.Minute).Add(time.Minute).Sub(g.clock.Now()))
+	user := g.userOf(telemetry.New, 0)
+	stand := backtest.Stand{Stage: g.target.Stage, StageAt: g.target.StageAt, AttemptAt: g.target.AttemptAt, StartedAt: g.target.RolloutAt}
+	type told struct {
+		at     time.Time
+		source judge.SourceState
+		n      int64
+	}
+	var all []told
+	for minute := range 6 {
+		g.send(g.page(user, 2000))
+		if minute > 2 {
+			g.send(telemetry.Event{Kind: telemetry.KindFeedback, Project: "1", ID: fmt.Sprintf("f%d", minute), Received: g.clock.Now(), User: user, Tags: map[string]string{"kind": "complaint"}})
+		}
+		g.clock.Advance(time.Minute)
+		now, v := g.clock.Now(), g.view()
+		all = append(all, told{now, v.Source("complaints").State, v.Window("complaints", judge.Exposed, now.Add(-time.Hour), now).Count})
+	}
+	if why := backtest.Unrecorded(g.target.Plan, g.target.Plan, "complaints"); why != "" {
+		t.Errorf("complaints are called not recorded: %s", why)
+	}
+	if first, last := all[0], all[len(all)-1]; first.source != judge.NeverDelivered || last.source != judge.Delivering || last.n != 3 {
+		t.Fatalf("the rig says %+v and %+v", first, last)
+	}
+	x, err := g.e.Replay(t.Context(), g.target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, was := range all {
+		v := x.To(was.at, stand)
+		if got := (told{was.at, v.Source("complaints").State, v.Window("complaints", judge.Exposed, was.at.Add(-time.Hour), was.at).Count}); got != was {
+			t.Errorf("it was %+v, replayed %+v", was, got)
+		}
+	}
+}

@@ -114,12 +114,12 @@ func (l *look) compareBaseline(m *plan.Metric, u *usual, h History, from time.Ti
 		c.users = after[n-1].w.Active
 	}
 	c.inWindow = func() (float64, bool) { return ratio(of(from)) }
-	c.interval = func(start int) (low, high float64, ok bool) {
+	c.interval = func(start int, alpha float64) (low, high float64, ok bool) {
 		began := l.place.StageBegan
 		if start >= 0 {
 			began = l.startBegan(t, start)
 		}
-		low, high, ok = of(began).Interval(rho, shownLevel)
+		low, high, ok = of(began).Interval(rho, alpha)
 		return math.Exp(low), math.Exp(high), ok
 	}
 	return c

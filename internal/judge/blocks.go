@@ -3,7 +3,9 @@ package judge
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"time"
 
 	"serin/internal/plan"
 	"serin/internal/stats"
@@ -135,6 +137,27 @@ func (l *look) compareQuantile(r *plan.Rule, m *plan.Metric, t Tests) *compariso
 		}
 		return stats.BestStart(t.Ledger.OddsPerStart(float64(stats.Shift(x)), b, c.starts, t.Phi), l.place.Planned), ""
 	}
+	c.sample = func(start int) Sample { return c.loads(loads, start, false) }
+	c.interval = func(start int, alpha float64) (low, high float64, ok bool) {
+		since := l.since(t, start)
+		a := l.ev.Window(r.Metric, AssignedNew, since, l.now).Sketch
+		b := l.ev.Window(r.Metric, AssignedOld, since, l.now).Sketch
+		lowA, highA, okA := stats.QuantileInterval(a, m.Q, t.Phi, alpha/2)
+		lowB, highB, okB := stats.QuantileInterval(b, m.Q, t.Phi, alpha/2)
+		return lowA / highB, highA / lowB, okA && okB && lowB > 0
+	}
+	c.need = func(margin, alpha float64) (have, want int64) {
+		s := c.loads(loads, -1, false)
+		usual := l.ev.Window(r.Metric, AssignedOld, l.place.StageBegan, l.now).Sketch
+		threshold, ok := usual.QuantileBucket(m.Q)
+		if !ok || s.New == 0 || s.Old == 0 {
+			return 0, 0
+		}
+		above := func(shift int) float64 { return float64(usual.Above(threshold+shift)) / float64(usual.Count()) }
+		share := float64(s.New) / float64(s.New+s.Old)
+		bound := stats.OddsBound(share, above(stats.Shift(margin)), above(0), 1, alpha)
+		return s.New + s.Old, proofLoads(bound, t.Phi)
+	}
 	c.safe = func(x float64) (float64, string) {
 		b, why := blocks(x)
 		if why != "" {
@@ -158,9 +181,32 @@ func (l *look) compareRatio(m *plan.Metric, t Tests) *comparison {
 		c.units += b.New + b.Old
 		bad, all = bad+b.BadOld, all+b.Old
 	}
+	c.sample = func(start int) Sample { return c.loads(t.Blocks, start, true) }
 	if !m.UpGood && float64(bad) <= rare*float64(all) {
 		l.asRate(c, t)
 		return c
+	}
+	c.interval = func(start int, alpha float64) (low, high float64, ok bool) {
+		s := c.loads(t.Blocks, start, true)
+		lowA, highA, okA := stats.ProportionInterval(s.New, s.OfNew, t.Phi, alpha/2)
+		lowB, highB, okB := stats.ProportionInterval(s.Old, s.OfOld, t.Phi, alpha/2)
+		if m.UpGood { // bad is what the metric does not count
+			lowA, highA, lowB, highB = 1-highA, 1-lowA, 1-highB, 1-lowB
+		}
+		return lowA / highB, highA / lowB, okA && okB && lowB > 0
+	}
+	c.need = func(margin, alpha float64) (have, want int64) {
+		s := c.loads(t.Blocks, -1, true)
+		if s.OfNew == 0 || s.OfOld == 0 {
+			return 0, 0
+		}
+		q := float64(s.Old) / float64(s.OfOld)
+		share := float64(s.OfNew) / float64(s.OfNew+s.OfOld)
+		null, ok := psi(q, margin, m.UpGood)
+		if !ok {
+			return 0, 0
+		}
+		return s.OfNew + s.OfOld, proofLoads(stats.OddsBound(share, q, q, null, alpha), t.Phi)
 	}
 	c.harm = func(x float64) (stats.Best, string) {
 		per := t.Ledger.OddsPerStart(x, predicted(t.Blocks, x, m.UpGood), c.starts, t.Phi)
@@ -172,10 +218,77 @@ func (l *look) compareRatio(m *plan.Metric, t Tests) *comparison {
 	return c
 }
 
+// loads sums the blocks since a start up, -1 = of the stage: how many there were,
+// or how many of them were bad.
+func (c *comparison) loads(blocks []stats.Block, start int, bad bool) Sample {
+	s := Sample{What: "loads"}
+	if bad {
+		s.What = "bad"
+	}
+	if start < 0 {
+		start = c.starts - 1
+	}
+	for _, b := range blocks {
+		switch {
+		case b.Stage < start:
+		case bad:
+			s.New, s.Old, s.OfNew, s.OfOld = s.New+b.BadNew, s.Old+b.BadOld, s.OfNew+b.New, s.OfOld+b.Old
+		default:
+			s.New, s.Old = s.New+b.New, s.Old+b.Old
+		}
+	}
+	return s
+}
+
+// overBound and overOdds are how much more than the least possible number of
+// users, or of loads, a proof takes on average, measured (docs/statistics.md,
+// "Measured").
+const (
+	overBound = 1.3
+	overOdds  = 1.5
+)
+
+// proofLoads is how many loads a proof takes, of which phi count as one.
+func proofLoads(bound, phi float64) int64 {
+	n := math.Ceil(overOdds * bound * max(phi, 1))
+	if !(n < math.MaxInt64/2) {
+		return 0
+	}
+	return int64(n)
+}
+
+// needUsers is how many units there are in strata and how many a proof takes.
+func needUsers(strata []stats.Stratum, margin, alpha float64) (have, want int64) {
+	var odds float64
+	for _, s := range strata {
+		if s.Odds > 0 {
+			odds = s.Odds
+		}
+		have += s.New + s.Old
+	}
+	if odds <= 0 || math.IsInf(odds, 1) {
+		return 0, 0
+	}
+	return have, int64(math.Ceil(overBound * stats.SafeBound(odds/(1+odds), margin, alpha)))
+}
+
+// since is when a start began, -1 = the stage.
+func (l *look) since(t Tests, start int) time.Time {
+	if start < 0 {
+		return l.place.StageBegan
+	}
+	return l.startBegan(t, start)
+}
+
 // asRate fills the tests of a rare proportion.
 func (l *look) asRate(c *comparison, t Tests) {
 	c.strata = func(start int) []stats.Stratum { return trials(stats.BlocksFrom(t.Blocks, start)) }
 	c.stage = func() []stats.Stratum { return trials(stats.BlocksOf(t.Blocks, c.starts-1)) }
+	c.needs = "bad outcomes"
+	c.need = func(margin, alpha float64) (have, want int64) {
+		have, want = needUsers(c.stage(), margin, alpha)
+		return have, int64(math.Ceil(float64(want) * max(t.Phi, 1)))
+	}
 	c.harm = func(x float64) (stats.Best, string) {
 		return perStart(t.Blocks, c.starts, l.place.Planned, func(b []stats.Block) float64 {
 			return stats.RatioEDeflated(trials(b), 1+x, t.Phi)
@@ -213,17 +326,24 @@ func predicted(blocks []stats.Block, x float64, upGood bool) []stats.Block {
 	out := make([]stats.Block, 0, len(blocks))
 	var bad, all int64
 	for _, b := range blocks {
-		if q := float64(bad) / float64(max(all, 1)); q > 0 && q < 1 {
-			worse := q * (1 + x)
-			if upGood {
-				worse = 1 - (1-q)*(1-x)
-			}
-			if worse < 1 {
-				b.Psi0 = worse / (1 - worse) / (q / (1 - q))
-				out = append(out, b)
-			}
+		if null, ok := psi(float64(bad)/float64(max(all, 1)), x, upGood); ok {
+			b.Psi0 = null
+			out = append(out, b)
 		}
 		bad, all = bad+b.BadOld, all+b.Old
 	}
 	return out
+}
+
+// psi is the odds ratio of "worse by x" at a control's level q of bad outcomes,
+// false where there is none.
+func psi(q, x float64, upGood bool) (float64, bool) {
+	worse := q * (1 + x)
+	if upGood {
+		worse = 1 - (1-q)*(1-x)
+	}
+	if !(q > 0 && q < 1 && worse < 1) {
+		return 0, false
+	}
+	return worse / (1 - worse) / (q / (1 - q)), true
 }

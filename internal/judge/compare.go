@@ -40,7 +40,7 @@ func (l *look) compare(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 		return v.unknown(CauseEvidence, fmt.Sprintf("%s of kind %s cannot be compared with control yet", r.Metric, m.Kind))
 	}
 	v.Canary, v.Control = c.canary, c.control
-	v.Events, v.Users, v.Approx = c.units, c.users, c.approx
+	v.Events, v.Users, v.Approx = max(c.units, c.events), c.users, c.approx
 	if c.starts == 0 || c.units == 0 {
 		return v.unknown(CauseEvidence, "nothing to compare yet: "+c.none)
 	}
@@ -72,8 +72,10 @@ func harmful(r *plan.Rule, m *plan.Metric, use Use) (x float64, ok bool) {
 type comparison struct {
 	starts int
 	units  int64  // affected users of both arms, or loads
+	events int64  // of the window, where units are users
 	users  int64  // distinct active users of both arms in the window
 	what   string // "users affected", "loads"
+	needs  string // what a proof is told to need; "" = what
 	none   string // what is missing while units is 0
 	sense  float64
 	approx bool
@@ -95,8 +97,42 @@ type comparison struct {
 	strata func(start int) []stats.Stratum
 	stage  func() []stats.Stratum
 	// interval is the confidence sequence of the ratio since a start, -1 = of
-	// the stage, where no strata tell it; nil = none.
-	interval func(start int) (low, high float64, ok bool)
+	// the stage, at a level, where no strata tell it; nil = none.
+	interval func(start int, alpha float64) (low, high float64, ok bool)
+	// sample is what the comparison since a start rests on, -1 = of the stage;
+	// nil = the units of all.
+	sample func(start int) Sample
+	// need is how many units of the stage there are and how many a proof of
+	// "not worse than by margin" takes if nothing is wrong; nil = not known.
+	need func(margin, alpha float64) (have, want int64)
+}
+
+// intervalSince is the confidence sequence of the ratio since a start, -1 = of
+// the stage.
+func (c *comparison) intervalSince(start int, alpha float64) (low, high float64, ok bool) {
+	switch {
+	case c.strata != nil && start >= 0:
+		i, ok := stats.RatioInterval(c.strata(start), alpha)
+		return i.Low, i.High, ok
+	case c.stage != nil && start < 0:
+		i, ok := stats.RatioInterval(c.stage(), alpha)
+		return i.Low, i.High, ok
+	case c.interval != nil:
+		return c.interval(start, alpha)
+	}
+	return 0, 0, false
+}
+
+// inStage estimates the ratio of the arms in the stage, false where that is not
+// known.
+func (c *comparison) inStage() (float64, bool) {
+	if c.stage != nil {
+		return stats.Estimate(c.stage())
+	}
+	if _, _, ok := c.intervalSince(-1, shownLevel); !ok {
+		return 0, false
+	}
+	return c.sinceStart(c.starts - 1)
 }
 
 // worse turns a ratio of the arms into 1 + "worse by", in the metric's sense.
@@ -131,6 +167,9 @@ func (l *look) comparison(r *plan.Rule, m *plan.Metric, from time.Time) *compari
 		return nil
 	}
 	c.users = canary.Active + control.Active
+	if c.units == 0 && !canary.Known && !control.Known {
+		c.none = fmt.Sprintf("no %s has been measured", r.Metric)
+	}
 	c.sense = 1
 	if m.UpGood {
 		c.sense = -1
@@ -201,6 +240,19 @@ func (l *look) compareCounts(r *plan.Rule, m *plan.Metric, t Tests, canary, cont
 	for _, s := range plain.Strata(0) {
 		c.units += s.New + s.Old
 	}
+	c.events = canary.Count + control.Count
+	c.sample = func(start int) Sample {
+		s := Sample{What: c.what}
+		list := c.stage()
+		if start >= 0 {
+			list = plain.Strata(start)
+		}
+		for _, k := range list {
+			s.New, s.Old = s.New+k.New, s.Old+k.Old
+		}
+		return s
+	}
+	c.need = func(margin, alpha float64) (have, want int64) { return needUsers(c.stage(), margin, alpha) }
 	c.stage = func() []stats.Stratum { return plain.Only(current) }
 	c.harm = func(x float64) (stats.Best, string) { return tested.Ratio(rateRatio(x, m.UpGood)), "" }
 	c.safe = func(x float64) (float64, string) {

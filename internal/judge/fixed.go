@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"serin/internal/plan"
@@ -35,8 +36,27 @@ func (l *look) fixed(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 			r.Metric, is(r.Metric), Format(value, m.Unit), text, l.limit(r, m.Unit), missing))
 	}
 	v.decide(r.Op.Compare(value, r.Value), value)
-	v.Why = fmt.Sprintf("%s %s %s %s, %s", r.Metric, is(r.Metric), Format(value, m.Unit), text, l.limit(r, m.Unit))
+	v.Why = fmt.Sprintf("%s %s %s %s, %s%s", r.Metric, is(r.Metric), Format(value, m.Unit), text, l.limit(r, m.Unit), among(m, w))
 	return v
+}
+
+// among says what a value rests on: ", 12 of 340 users affected", ", 9,900 values
+// of 340 users". "" where nobody is counted.
+func among(m *plan.Metric, w Window) string {
+	if !m.User || w.Active <= 0 {
+		return ""
+	}
+	users := number(float64(w.Active)) + " users"
+	switch n := sample(m, w); {
+	case m.Kind == plan.Count && w.Users > 0:
+		return fmt.Sprintf(", %s of %s affected", number(float64(w.Users)), users)
+	case m.Kind == plan.Count, m.Kind == plan.Users, n <= 0:
+		return ", " + users
+	case m.Kind == plan.Ratio:
+		return fmt.Sprintf(", %s %s of %s", number(float64(n)), strings.ReplaceAll(m.Per, "_", " "), users)
+	default:
+		return fmt.Sprintf(", %s values of %s", number(float64(n)), users)
+	}
 }
 
 // fixedCount judges a count. More events can only raise it, so a count that
@@ -64,6 +84,7 @@ func (l *look) fixedCount(v Verdict, r *plan.Rule, m *plan.Metric, w Window, len
 		}
 	}
 	v.decide(holds, value)
+	v.Why += among(m, w)
 	return v
 }
 
@@ -163,7 +184,7 @@ func more(have, want int64, in, length time.Duration) string {
 	if left > float64(maxWait) {
 		return ", more than 60d at the present rate"
 	}
-	return fmt.Sprintf(", about %s more at the present rate", duration(time.Duration(left)))
+	return fmt.Sprintf(", about %s more at the present rate", roughly(time.Duration(left)))
 }
 
 // sample is the number of events, loads or answers in a window.

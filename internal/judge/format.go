@@ -126,6 +126,20 @@ func duration(d time.Duration) string {
 	return part(hours, "h") + part(minutes, "m")
 }
 
+// roughly writes a predicted length of time: what is far off is not known to the
+// minute.
+func roughly(d time.Duration) string {
+	switch {
+	case d >= 10*24*time.Hour:
+		d = d.Round(24 * time.Hour)
+	case d >= 10*time.Hour:
+		d = d.Round(time.Hour)
+	case d >= time.Hour:
+		d = d.Round(10 * time.Minute)
+	}
+	return duration(d)
+}
+
 // is returns "are" for metrics that are named in the plural, else "is".
 func is(metric string) string {
 	if strings.HasSuffix(metric, "s") && metric != "cls" && !strings.HasSuffix(metric, "ss") {

@@ -57,29 +57,43 @@ const (
 // Verdict is one rule's answer with everything it rests on. It is stored in
 // the journal as JSON.
 type Verdict struct {
-	Rule     string    `json:"rule"`
-	Metric   string    `json:"metric"`
-	Status   Status    `json:"status"`
-	Cause    Cause     `json:"cause,omitempty"`
-	Value    *float64  `json:"value,omitempty"` // in the metric's unit (relative change for vs rules); nil = none
-	Limit    float64   `json:"limit"`
-	Unit     string    `json:"unit,omitempty"`
-	Ref      plan.Ref  `json:"ref,omitempty"`    // what it was compared with in the end
-	Approx   bool      `json:"approx,omitempty"` // approximate method, or baseline
-	Canary   *float64  `json:"canary,omitempty"` // the metric's value per arm over the window
-	Control  *float64  `json:"control,omitempty"`
-	Low      *float64  `json:"low,omitempty"` // always-valid interval of Value; of guards, of the change since the harm began
+	Rule    string   `json:"rule"`
+	Metric  string   `json:"metric"`
+	Status  Status   `json:"status"`
+	Cause   Cause    `json:"cause,omitempty"`
+	Value   *float64 `json:"value,omitempty"` // in the metric's unit (relative change for vs rules); nil = none
+	Limit   float64  `json:"limit"`
+	Unit    string   `json:"unit,omitempty"`
+	Ref     plan.Ref `json:"ref,omitempty"`    // what it was compared with in the end
+	Approx  bool     `json:"approx,omitempty"` // approximate method, or baseline
+	Canary  *float64 `json:"canary,omitempty"` // the metric's value per arm over the window
+	Control *float64 `json:"control,omitempty"`
+	// Estimate is how the arms compare, and Low … High its always-valid interval:
+	// of gates in the stage, of guards since the harm began.
+	Estimate *float64  `json:"estimate,omitempty"`
+	Low      *float64  `json:"low,omitempty"`
 	High     *float64  `json:"high,omitempty"`
 	LogE     *float64  `json:"log_e,omitempty"`     // natural log of the e-value
 	LogLimit *float64  `json:"log_limit,omitempty"` // its threshold
 	Harm     bool      `json:"harm,omitempty"`      // harm shown, below the rule's own limit: the stage waits
 	Events   int64     `json:"events,omitempty"`    // sample: events or loads looked at
+	Sample   *Sample   `json:"sample,omitempty"`    // what a comparison rests on, by arm
 	Users    int64     `json:"users,omitempty"`     // distinct users in the window, both arms of a comparison
 	Dry      bool      `json:"dry,omitempty"`
 	Why      string    `json:"why"` // one sentence for a tired person
 	At       time.Time `json:"at"`
 	// Since is from when on the rule has held in every evaluation ("for").
 	Since time.Time `json:"since,omitzero"`
+}
+
+// Sample is what a comparison rests on, by arm.
+type Sample struct {
+	What string `json:"what"` // "users affected", "loads"
+	New  int64  `json:"new"`
+	Old  int64  `json:"old"`
+	// OfNew and OfOld are the trials of a proportion; 0 = it is none.
+	OfNew int64 `json:"of_new,omitempty"`
+	OfOld int64 `json:"of_old,omitempty"`
 }
 
 // Group picks whose data a window reads.

@@ -137,7 +137,7 @@ func TestJudge(t *testing.T) {
 		// Counts against control.
 		{name: "nothing to compare", rule: versus("errors", plan.LE, 0.1), want: Unknown, cause: CauseEvidence, why: "nothing to compare yet"},
 		{name: "not proved", rule: versus("errors", plan.LE, 0.1), ev: fake{windows: arms("errors", plenty(Window{})), tests: map[string]Tests{"errors": counted(4, 36)}},
-			want: Unknown, cause: CauseEvidence, why: "about 40 of 9,"},
+			want: Unknown, cause: CauseEvidence, why: "users affected are needed if nothing is wrong, 40 so far, about 58d more"},
 		{name: "users are saturated, events are worse", rule: versus("errors", plan.LE, 0.5), ev: fake{windows: arms("errors", Window{Active: 500}), tests: map[string]Tests{"errors": events(counted(30, 470), 300, 1000)}},
 			want: Unknown, cause: CauseEvidence, why: "not yet proved to be within +50%"},
 		{name: "users are saturated, events are not counted", rule: versus("errors", plan.LE, 0.5), ev: fake{windows: arms("errors", Window{Active: 500}), tests: map[string]Tests{"errors": events(counted(30, 470), 0, 0)}},
@@ -155,7 +155,7 @@ func TestJudge(t *testing.T) {
 		// Guards against control.
 		{name: "guard fires", use: Guard, rule: over(versus("errors", plan.GT, 0.5), 24*time.Hour),
 			ev:   fake{windows: arms("errors", Window{}, Window{Users: 41, Count: 60}, Window{Users: 118}), tests: map[string]Tests{"errors": counted(60, 170)}},
-			want: Met, why: "errors are +213% against control over 24h, +218% since it began (95% interval +79% … +438%), limit +50%; 230 users affected"},
+			want: Met, why: "errors are +213% against control over 24h, +218% since it began (95% interval +79% … +438%), limit +50%; 60 users affected on new, 170 on control, evidence over 1,000,000 to 1, needed 112 to 1"},
 		{name: "guard waits when the window is quiet", use: Guard, rule: over(versus("errors", plan.GT, 0.5), time.Hour),
 			ev:   fake{windows: arms("errors", Window{}, Window{Users: 2}, Window{Users: 24}), tests: map[string]Tests{"errors": counted(60, 170)}},
 			want: NotMet, harm: true, why: "in the window it is below the limit"},

@@ -29,6 +29,15 @@ func (l *look) compareMean(m *plan.Metric, t Tests) *comparison {
 			sum, n = sum+k.Old.X, n+k.Old.N
 		}
 	}
+	c.sample = func(start int) Sample {
+		s := Sample{What: c.what}
+		for _, k := range t.Means {
+			if k.Stage >= max(start, 0) && (start >= 0 || k.Stage == c.starts-1) {
+				s.New, s.Old = s.New+k.New.Users, s.Old+k.Old.Users
+			}
+		}
+		return s
+	}
 	scale := sum / math.Max(n, 1)
 	alpha := l.plan.Judge.FalseProceed
 	least := math.Max(l.plan.Judge.Margin, 0.01) * scale
@@ -59,11 +68,11 @@ func (l *look) compareMean(m *plan.Metric, t Tests) *comparison {
 		}
 		return worseBy(drift(from(c.starts-1), 1+sense*x), -sense, rho), ""
 	}
-	c.interval = func(start int) (low, high float64, ok bool) {
+	c.interval = func(start int, alpha float64) (low, high float64, ok bool) {
 		if start < 0 {
 			start = c.starts - 1
 		}
-		low, high, ok = drift(from(start), 1).Interval(rho, shownLevel)
+		low, high, ok = drift(from(start), 1).Interval(rho, alpha)
 		return 1 + low/scale, 1 + high/scale, ok && scale > 0
 	}
 	return c

@@ -44,7 +44,7 @@ func TestMeans(t *testing.T) {
 		{"few", gate, Gate, at(3, 4, 80), Unknown, "needs 100 users"},
 		{"not proved", gate, Gate, at(3.9, 4, 120), Unknown, "not yet proved"},
 		{"no scale", gate, Gate, at(-1, -1, 500), Unknown, "not positive"},
-		{"guard", guard, Guard, at(3, 4, 2000), Met, "users, evidence"},
+		{"guard", guard, Guard, at(3, 4, 2000), Met, "2,000 users on new, 18,000 on control, evidence"},
 		{"guard, as good", guard, Guard, at(4, 4, 2000), NotMet, ""},
 		{"guard, half of it", guard, Guard, at(3.8, 4, 3000), NotMet, ""},
 	} {

@@ -30,3 +30,25 @@ func klTerm(p, q float64) float64 {
 func SafeBound(share, m, alpha float64) float64 {
 	return math.Log(1/alpha) / KL(share, NewShare(share, 1+m))
 }
+
+// OddsBound returns the fewest loads of both arms, on average, in which any test
+// at level alpha can reject that the odds of bad in the new arm are null times
+// those in the old one, when their shares are pNew and pOld: ln(1/alpha) over
+// what a load says against the nearest such pair, which has as many bad ones
+// altogether (Wald, as SafeBound). +Inf where nothing can.
+func OddsBound(share, pNew, pOld, null, alpha float64) float64 {
+	all := share*pNew + (1-share)*pOld
+	if !(all > 0 && all < 1 && null > 0 && share > 0 && share < 1) {
+		return math.Inf(1)
+	}
+	tilted := func(b float64) float64 { return null * b / (1 - b + null*b) }
+	low, high := 0.0, 1.0
+	for range 100 { // share of bad in the old arm under the null
+		if mid := (low + high) / 2; share*tilted(mid)+(1-share)*mid < all {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return math.Log(1/alpha) / (share*KL(pNew, tilted(high)) + (1-share)*KL(pOld, high))
+}

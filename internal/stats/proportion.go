@@ -72,6 +72,19 @@ func QuantileInterval(s *Sketch, q, phi, alpha float64) (low, high float64, ok b
 	if mixedBinomial(0, n, q) < limit || mixedBinomial(n, n, q) < limit {
 		return 0, 0, false
 	}
+	// As many values below as are just too few, and too many, for the share q.
+	edge := func(inside, outside float64) float64 {
+		for range 60 {
+			mid := (inside + outside) / 2
+			if mixedBinomial(mid, n, q) < limit {
+				inside = mid
+			} else {
+				outside = mid
+			}
+		}
+		return outside
+	}
+	few, many := edge(q*n, 0), edge(q*n, n)
 	// The true quantile lies in the first bucket with a plausible share at its
 	// upper edge, or beyond, up to the first bucket whose share is too large.
 	var below int64
@@ -79,12 +92,10 @@ func QuantileInterval(s *Sketch, q, phi, alpha float64) (low, high float64, ok b
 	for _, b := range s.bins {
 		below += b.n
 		x := deflated(below, phi)
-		small := x < q*n && mixedBinomial(x, n, q) >= limit
-		large := x > q*n && mixedBinomial(x, n, q) >= limit
-		if !small && !found {
+		if x > few && !found {
 			low, found = Edge(int(b.index)-1), true
 		}
-		if large {
+		if x >= many {
 			return low, Edge(int(b.index)), true
 		}
 	}
