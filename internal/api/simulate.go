@@ -46,7 +46,10 @@ func (s *server) simulate(api huma.API) {
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		traffic, err := figures(in.Body.Traffic)
+		traffic, err := figures(simulate.DefaultTraffic(), in.Body.Traffic)
+		if err == nil { // counts that are not given go with the views
+			traffic, err = figures(simulate.DefaultFor(traffic.ViewsPerDay), in.Body.Traffic)
+		}
 		if err != nil {
 			return nil, huma.NewError(http.StatusUnprocessableEntity, err.Error())
 		}
@@ -66,8 +69,7 @@ func (s *server) simulate(api huma.API) {
 }
 
 // figures reads the traffic figures of a request over the defaults.
-func figures(given map[string]any) (simulate.Traffic, error) {
-	t := simulate.DefaultTraffic()
+func figures(t simulate.Traffic, given map[string]any) (simulate.Traffic, error) {
 	for name, v := range given {
 		text, ok := v.(string)
 		if n, number := v.(float64); number {

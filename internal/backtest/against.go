@@ -30,7 +30,7 @@ func Compare(r Result) (out []string) {
 		switch {
 		case tried == nil && really == nil:
 		case really == nil:
-			out = append(out, fmt.Sprintf("the plan %s at %s, by %s; really nothing was %s", k.would, clock(tried.At), rule(*tried), k.did))
+			out = append(out, fmt.Sprintf("the plan %s at %s, by %s; really nothing was %s in that time", k.would, clock(tried.At), rule(*tried), k.did))
 		case tried == nil && r.Ended.Before(really.At):
 			out = append(out, fmt.Sprintf("really it was %s at %s; the plan had ended before", k.did, clock(really.At)))
 		case tried == nil:
@@ -98,9 +98,21 @@ func apart(tried, really time.Time) string {
 	case d.Abs() <= 2*time.Minute:
 		return "at the same time"
 	case d < 0:
-		return plan.FormatDuration(-d) + " earlier"
+		return length(-d) + " earlier"
 	}
-	return plan.FormatDuration(d) + " later"
+	return length(d) + " later"
+}
+
+// length writes whole minutes for people: "2h 28m", "3d 4h".
+func length(d time.Duration) string {
+	days, hours, minutes := d/(24*time.Hour), d%(24*time.Hour)/time.Hour, d%time.Hour/time.Minute
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%dd %dh", days, hours)
+	case hours > 0:
+		return fmt.Sprintf("%dh %dm", hours, minutes)
+	}
+	return fmt.Sprintf("%dm", minutes)
 }
 
 func clock(t time.Time) string { return t.UTC().Format("2 Jan 15:04 UTC") }

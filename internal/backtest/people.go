@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"serin/internal/judge"
 	"serin/internal/plan"
 	"serin/internal/rollout"
 )
@@ -87,6 +88,11 @@ func (r *run) result() Result {
 		out.Why = "the recorded time ends"
 		for _, w := range rollout.Waits(r.plan, r.state, r.last) {
 			out.Waiting = append(out.Waiting, w.Text)
+		}
+		for _, v := range r.last.Proceed {
+			if v.Status != judge.Met {
+				out.Waiting = append(out.Waiting, v.Why)
+			}
 		}
 	case rollout.Cleanup, rollout.Done:
 		out.Why, out.Ended = "it is through: everybody would have the new variant", r.state.At

@@ -14,7 +14,10 @@ type progress struct {
 	w     io.Writer
 	began time.Time
 
+	total int // pieces of all batches
+
 	mu    sync.Mutex // guards the fields below
+	base  int        // pieces of the batches before this one
 	drawn time.Time
 	shown bool
 }
@@ -25,8 +28,8 @@ const (
 	barAfter = 500 * time.Millisecond // what is quicker needs none
 )
 
-func newProgress(w io.Writer) *progress {
-	p := &progress{began: time.Now()}
+func newProgress(w io.Writer, total int) *progress {
+	p := &progress{began: time.Now(), total: total}
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 			p.w = w
@@ -35,13 +38,18 @@ func newProgress(w io.Writer) *progress {
 	return p
 }
 
-// of returns what is told how many of n pieces are done, nil without a
-// terminal. It may be called by several goroutines.
+// of returns what is told how many of the next batch of n pieces are done, nil
+// without a terminal. Batches follow each other; what is returned may be called by
+// several goroutines.
 func (p *progress) of(n int) func(done int) {
 	if p.w == nil {
 		return nil
 	}
-	return func(done int) { p.draw(done, n) }
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.base
+	p.base += n
+	return func(done int) { p.draw(before+done, max(p.total, before+n)) }
 }
 
 func (p *progress) draw(done, n int) {
@@ -53,7 +61,7 @@ func (p *progress) draw(done, n int) {
 	}
 	p.drawn, p.shown = now, true
 	full := barWidth * done / n
-	fmt.Fprintf(p.w, "\r[%s%s] %d of %d", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, n)
+	fmt.Fprintf(p.w, "\r[%s%s] %d of %d runs", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, n)
 }
 
 // end takes the bar away.

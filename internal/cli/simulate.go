@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -52,7 +54,7 @@ when it is finished. Then known regressions, errors ×1.2 to ×20 and latency +5
 caught, how many users were exposed and harmed; and what changes of the plan would bring. The same seed gives the same
 answer.
 
-Figures that are left out are those of a site of 20,000 page views a day: see "Simulate a plan" in the guide. With
+Figures that are left out are those of a site of 20,000 page views a day, events in proportion to the views: see "Simulate a plan" in the guide. With
 --measured they are taken from the hours of the plan's baseline, as the server measured them, and options stand over them. A file
 given with --traffic holds them as YAML, "traffic: { views_per_day: 2000000, lcp: 2.0s, complaints_per_day: 3 }".`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.simulatePlan(cmd, args[0], o) },
@@ -84,8 +86,16 @@ func (a *app) simulatePlan(cmd *cobra.Command, path string, o simulateOptions) e
 		}
 		traffic = measured.Traffic
 	}
-	if traffic, err = o.traffic(traffic); err != nil {
+	base := traffic
+	if traffic, err = o.traffic(base); err == nil && !o.measured { // counts that are not given go with the views
+		base = simulate.DefaultFor(traffic.ViewsPerDay)
+		traffic, err = o.traffic(base)
+	}
+	if err != nil {
 		return usageError{err}
+	}
+	if o.runs == 0 {
+		return usageError{errors.New("--runs 0: play one healthy run or more")}
 	}
 	options := simulate.Options{Traffic: traffic, Runs: o.runs, GridRuns: o.grid, Suggest: true, Seed: o.seed}
 	if o.start != "" {
@@ -93,15 +103,21 @@ func (a *app) simulatePlan(cmd *cobra.Command, path string, o simulateOptions) e
 			return usageError{fmt.Errorf("--start %q: write it as 2025-02-19 09:00", o.start)}
 		}
 	}
-	bar := newProgress(a.Err)
+	bar := newProgress(a.Err, options.Pieces(p))
 	options.Each = func(n int, f func(i int)) error { return parallel.Each(cmd.Context(), n, 0, f, bar.of(n)) }
 	result, err := simulate.Run(p, options)
 	bar.end()
+	if errors.Is(err, context.Canceled) {
+		return errors.New("stopped: a part of the runs says nothing, so nothing is printed")
+	}
 	if err != nil {
 		return err
 	}
 	result.Basis = measured.Basis
 	result.Assumed = append(result.Assumed, measured.Assumed...)
+	if text := traffic.Like(base); text != "" && !o.measured {
+		result.Assumed = append(result.Assumed, "as on a small site, in proportion to its views: "+text)
+	}
 	return a.print(result, func(w io.Writer) { printSimulation(w, result) })
 }
 
@@ -220,19 +236,9 @@ func printGates(w io.Writer, r simulate.Result) {
 	fmt.Fprintln(tw, "  STAGE\tTRAFFIC\tUSERS\tREACHED\tASKS\tSTUCK\tWAITS AFTER BAKE\tCAN PROVE ERRORS WITHIN")
 	for _, s := range r.Stages {
 		fmt.Fprintf(tw, "  %s\t%g%%\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Stage, s.Traffic, simulate.Thousands(float64(s.Users)),
-			simulate.Percent(s.Reached.P), s.Asked, s.Stuck, simulate.Hours(s.Waited.P50), provable(s.Provable))
+			simulate.Percent(s.Reached.P), s.Asked, s.Stuck, simulate.Hours(s.Waited.P50), simulate.Provable(s.Provable))
 	}
 	tw.Flush()
-}
-
-func provable(factor float64) string {
-	switch {
-	case factor == 0:
-		return "no control"
-	case factor > 3:
-		return simulate.Factor(factor)
-	}
-	return simulate.Change(factor)
 }
 
 func printCriteria(w io.Writer, r simulate.Result) {

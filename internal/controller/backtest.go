@@ -189,6 +189,7 @@ func (c *Controller) candidates(q BacktestOf) (ids []string, err error) {
 
 // cut narrows the recording to what was asked for.
 func (s *recording) cut(from, to time.Time) error {
+	end := s.to
 	if !from.IsZero() && from.After(s.from) {
 		s.from = from.Truncate(time.Minute)
 	}
@@ -196,7 +197,7 @@ func (s *recording) cut(from, to time.Time) error {
 		s.to = to.Truncate(time.Minute)
 	}
 	if !s.from.Add(time.Minute).Before(s.to) {
-		return &rollout.Refusal{Kind: rollout.Missing, Why: fmt.Sprintf("nothing was recorded between these times: attempt %d is from %s to %s", s.run, s.began.UTC().Format(time.RFC3339), s.to.UTC().Format(time.RFC3339))}
+		return &rollout.Refusal{Kind: rollout.Missing, Why: fmt.Sprintf("nothing was recorded between these times: attempt %d is from %s to %s", s.run, s.began.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))}
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (c *Controller) Traffic(ctx context.Context, name string) (simulate.Figures
 	}
 	f, err := simulate.FromMeasured(s.plan, m, simulate.DefaultTraffic())
 	if err != nil {
-		return simulate.Figures{}, &rollout.Refusal{Kind: rollout.Barred, Why: err.Error() + ": give the figures, or wait"}
+		return simulate.Figures{}, &rollout.Refusal{Kind: rollout.Barred, Why: err.Error() + ": give the figures yourself (a plan with an audience or pages is measured from the creation of its rollout until the start)"}
 	}
 	return f, nil
 }

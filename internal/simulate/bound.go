@@ -21,6 +21,9 @@ func (r *run) mayProve(rule *plan.Rule, x float64, at time.Duration) bool {
 	if m == nil || m.kind == absent || m.kind == steady {
 		return false
 	}
+	if r.site.onBaseline(rule) {
+		return true
+	}
 	if last := r.site.intervals[len(r.site.intervals)-1]; last.share > 1-minControl {
 		return false // the judge knows no control
 	}

@@ -64,9 +64,10 @@ func (r *run) people(in rollout.Input) bool {
 		case w.Kind == "decision" && r.now-r.bakeEnd >= r.plan.Judge.Overrun:
 			return r.command(in, rollout.Command{Verb: rollout.Accept, Reason: "simulated"})
 		case (w.Kind == "criteria" || w.Kind == "evidence") && len(r.stuckAt(in)) > 0:
-			r.out.stages[r.state.Stage].stick(r.stuckAt(in))
-			if !r.healthy {
-				r.over = true // what is wrong has been found
+			rules := r.stuckAt(in)
+			r.out.stages[r.state.Stage].stick(rules)
+			if !r.healthy && !r.usedTo(rules) {
+				r.over, r.out.kept = true, true // what is wrong has been found
 				return false
 			}
 			r.marks(in)
@@ -77,6 +78,12 @@ func (r *run) people(in rollout.Input) bool {
 		}
 	}
 	return false
+}
+
+// usedTo reports whether all of these criteria keep a healthy feature there as a
+// rule.
+func (r *run) usedTo(rules []string) bool {
+	return r.usual != nil && !slices.ContainsFunc(rules, func(rule string) bool { return !r.usual[r.state.Stage][rule] })
 }
 
 // approver is a role that the next stage asks for, "" for none.

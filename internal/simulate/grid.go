@@ -44,8 +44,9 @@ func (e Effect) String() string {
 	return "errors ×" + trimZeros(e.errors())
 }
 
-// CellResult is what became of one regression. Nobody overrides a gate here: a
-// stage that a criterion keeps for good ends the run.
+// CellResult is what became of one regression. A stage that a criterion keeps for
+// good ends the run, but for criteria that keep a healthy feature there as a rule:
+// people are used to override these.
 type CellResult struct {
 	Name   string `json:"name"`
 	Effect Effect `json:"effect"`
@@ -73,6 +74,7 @@ func spread(of []float64) Spread {
 
 // grid plays every regression.
 func (o *Options) grid(w *world, r *Result) error {
+	w.learn(r)
 	for _, e := range w.effects() {
 		cell, err := o.cell(w, e, o.GridRuns)
 		if err != nil {
@@ -80,8 +82,23 @@ func (o *Options) grid(w *world, r *Result) error {
 		}
 		r.Grid = append(r.Grid, cell)
 	}
-	r.Smallest = w.smallest(r.Grid)
+	r.Smallest = w.smallest(r.Grid, *r)
 	return nil
+}
+
+// asARule is the share of healthy runs that a criterion must keep for people to be
+// used to it.
+const asARule = 0.5
+
+// learn takes over which criteria keep a healthy feature as a rule.
+func (w *world) learn(healthy *Result) {
+	w.usual = make([]map[string]bool, len(healthy.Stages))
+	for i, s := range healthy.Stages {
+		w.usual[i] = map[string]bool{}
+		for _, c := range s.Proceed {
+			w.usual[i][c.Rule] = c.Stuck.P >= asARule
+		}
+	}
 }
 
 func (o *Options) cell(w *world, e Effect, runs int) (CellResult, error) {
@@ -92,7 +109,7 @@ func (o *Options) cell(w *world, e Effect, runs int) (CellResult, error) {
 	out := CellResult{Name: e.String(), Effect: e}
 	caught := func(o *outcome) bool { return o.rolledBack || o.reduced }
 	out.Caught = share(tallyOf(outcomes, caught), runs)
-	out.Kept = share(tallyOf(outcomes, func(o *outcome) bool { return !caught(o) && o.stuckAnywhere() }), runs)
+	out.Kept = share(tallyOf(outcomes, func(o *outcome) bool { return !caught(o) && o.kept }), runs)
 	for i := range w.plan.Stages {
 		reached := tallyOf(outcomes, func(o *outcome) bool { return o.stages[i].reached })
 		out.ByStage = append(out.ByStage, share(tallyOf(outcomes, func(o *outcome) bool { return caught(o) && o.stage == i }), reached))
@@ -114,15 +131,27 @@ const found = 0.8
 // between the cells of the grid on a logarithmic scale.
 type Smallest struct {
 	Stage string `json:"stage"` // "" = in the whole plan; else in this stage, of the runs that reach it
-	// Errors and Latency are factors; 0 = none that was played is.
+	// Errors and Latency are factors; NoneCaught, HealthyToo and TooFew where
+	// there is none.
 	Errors  float64 `json:"errors"`
 	Latency float64 `json:"latency"`
 }
 
-func (w *world) smallest(grid []CellResult) []Smallest {
-	out := []Smallest{w.least("", grid, func(c *CellResult) Share { return c.Caught })}
+// What stands for the smallest regression where there is none.
+const (
+	NoneCaught = 0.0  // no regression that was played is caught with 80 %
+	HealthyToo = -1.0 // a healthy feature is caught with 80 % too
+	TooFew     = -2.0 // too few runs reached the stage to say anything
+)
+
+func (w *world) smallest(grid []CellResult, healthy Result) []Smallest {
+	out := []Smallest{w.least("", grid, healthy.FalseRollback.P+healthy.FalseReduce.P, func(c *CellResult) Share { return c.Caught })}
 	for i, st := range w.plan.Stages {
-		out = append(out, w.least(st.Name, grid, func(c *CellResult) Share { return c.ByStage[i] }))
+		var p float64
+		for _, g := range healthy.Guards {
+			p += g.ByStage[i].P
+		}
+		out = append(out, w.least(st.Name, grid, p, func(c *CellResult) Share { return c.ByStage[i] }))
 	}
 	return out
 }
@@ -130,20 +159,25 @@ func (w *world) smallest(grid []CellResult) []Smallest {
 // fewest is how many runs must have reached a stage to say anything of it.
 const fewest = 20
 
-func (w *world) least(stage string, grid []CellResult, of func(c *CellResult) Share) Smallest {
+// least is the smallest regression that is caught somewhere, where a healthy
+// feature is taken for a regression with the chance healthy.
+func (w *world) least(stage string, grid []CellResult, healthy float64, of func(c *CellResult) Share) Smallest {
 	crossing := func(factor func(e Effect) float64) float64 {
-		last, at := 0.0, 1.0 // nothing is wrong: nothing is caught
+		if healthy >= found {
+			return HealthyToo
+		}
+		last, at, none := healthy, 1.0, TooFew
 		for i := range grid {
 			f, s := factor(grid[i].Effect), of(&grid[i])
 			if f == 1 || s.Of < fewest {
 				continue
 			}
-			if s.P >= found {
+			if none = NoneCaught; s.P >= found {
 				return at * math.Pow(f/at, (found-last)/(s.P-last))
 			}
 			last, at = s.P, f
 		}
-		return 0
+		return none
 	}
 	return Smallest{Stage: stage, Errors: crossing(Effect.errors), Latency: crossing(Effect.latency)}
 }
@@ -197,22 +231,31 @@ func changes(p *plan.Plan) []change {
 	return out
 }
 
-// suggest plays the changes against the regression of the grid that the plan
-// is least sure to catch or to miss.
-func (o *Options) suggest(p *plan.Plan, r *Result) error {
+// doubtful is the regression of the grid that the plan is least sure to catch or
+// to miss; of those it never catches the largest of errors, of those it always
+// catches the smallest.
+func doubtful(grid []CellResult) Effect {
 	effect, worst := Effect{Errors: 2}, math.Inf(1)
-	for _, c := range r.Grid {
-		if d := math.Abs(c.Caught.P - 0.5); d < worst {
+	for _, c := range grid {
+		d := math.Abs(c.Caught.P - 0.5)
+		larger := d == worst && c.Caught.Count == 0 && c.Effect.latency() == 1
+		if d < worst || larger {
 			effect, worst = c.Effect, d
 		}
 	}
-	before, err := o.outlook(p, effect)
+	return effect
+}
+
+// suggest plays the changes against the regression that the plan is least sure of.
+func (o *Options) suggest(p *plan.Plan, r *Result) error {
+	effect := doubtful(r.Grid)
+	before, err := o.outlook(p, effect, r)
 	if err != nil {
 		return err
 	}
 	r.Suggestions = []Suggestion{}
 	for _, c := range changes(p) {
-		after, err := o.outlook(c.plan, effect)
+		after, err := o.outlook(c.plan, effect, r)
 		if err != nil {
 			return err
 		}
@@ -221,8 +264,9 @@ func (o *Options) suggest(p *plan.Plan, r *Result) error {
 	return nil
 }
 
-// outlook plays a plan healthy and with a regression.
-func (o *Options) outlook(p *plan.Plan, e Effect) (Outlook, error) {
+// outlook plays a plan healthy and with a regression; people are used to what
+// keeps the healthy feature of r.
+func (o *Options) outlook(p *plan.Plan, e Effect, r *Result) (Outlook, error) {
 	w, err := o.world(p)
 	if err != nil {
 		return Outlook{}, err
@@ -232,6 +276,7 @@ func (o *Options) outlook(p *plan.Plan, e Effect) (Outlook, error) {
 		return Outlook{}, err
 	}
 	healthy := w.sum(*o, outcomes)
+	w.learn(r)
 	cell, err := o.cell(w, e, o.GridRuns)
 	return Outlook{
 		Caught: cell.Caught, First: cell.ByStage[0], Exposed: cell.Exposed.P50,

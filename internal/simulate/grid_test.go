@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCaught: what is badly broken is caught where there is traffic to see it,
@@ -76,12 +77,24 @@ func TestSmallest(t *testing.T) {
 		s := share(int(p*float64(of)), of)
 		return CellResult{Effect: e, Caught: s, ByStage: []Share{s}}
 	}
-	got := w.smallest([]CellResult{
+	grid := []CellResult{
 		cell(Effect{Errors: 2}, 0.2, 100), cell(Effect{Errors: 8}, 1, 100),
 		cell(Effect{Latency: 1.1}, 1, 10), cell(Effect{Latency: 1.2}, 0.5, 100),
-	})
+	}
+	got := w.smallest(grid, Result{})
 	if want := 2 * math.Pow(4, 0.75); len(got) != 2 || math.Abs(got[0].Errors-want) > 1e-9 || got[0].Latency != 0 || got[1].Stage != "only" {
 		t.Errorf("got %+v, want errors ×%g and no latency", got, want)
+	}
+	few := w.smallest([]CellResult{cell(Effect{Errors: 2}, 1, 10)}, Result{})
+	if few[0].Errors != TooFew || few[0].Latency != TooFew {
+		t.Errorf("of ten runs: %+v", few[0])
+	}
+	// a rule that takes a healthy feature back finds nothing
+	false80 := Result{FalseRollback: Share{P: 0.9}, Guards: []GuardResult{{ByStage: []Share{{P: 0.9}}}}}
+	for _, s := range w.smallest(grid, false80) {
+		if s.Errors != HealthyToo || s.Latency != HealthyToo {
+			t.Errorf("where a healthy feature is caught: %+v", s)
+		}
 	}
 }
 
@@ -113,8 +126,13 @@ func TestProvable(t *testing.T) {
 			t.Errorf("%g users at %g: margin %.3f, measured %g", tt.users, tt.share, got, tt.margin)
 		}
 	}
-	if provable(1000, 1, 0.05) != 0 || provable(0, 0.5, 0.05) != 0 {
+	if provable(1000, 1, 0.05) != 0 || provable(0, 0.5, 0.05) != NothingProvable || provable(3, 0.5, 0.05) != NothingProvable {
 		t.Error("something is proved without control, or without errors")
+	}
+	// twenty users are the most that can be affected, however often they err
+	w := &world{users: 20, streams: []stream{{perDay: 10_000}}}
+	if n := w.affected(24 * time.Hour); math.Abs(n-20) > 1e-6 {
+		t.Errorf("%g of 20 users are affected", n)
 	}
 }
 
@@ -123,10 +141,45 @@ func TestText(t *testing.T) {
 		"0%": Percent(0), "<0.01%": Percent(0.00001), "0.35%": Percent(0.0035), "1.2%": Percent(0.012), "34%": Percent(0.34), "99.9%": Percent(0.9999), "100%": Percent(1),
 		"-": share(0, 0).String(), "0% (<3.0%)": share(0, 100).String(), "12% ±1": share(120, 1000).String(), "1.2% ±0.34": share(12, 1000).String(),
 		"8d 15h": Hours(207), "3d": Hours(72), "45m": Hours(0.75), "2h 30m": Hours(2.5), "0h": Hours(0), "1,234,567": Thousands(1234567), "12": Thousands(12),
-		"errors ×1.2": Effect{Errors: 1.2}.String(), "latency +5%": Effect{Latency: 1.05}.String(), "none played": Factor(0), "+28%": Change(1.28),
+		"errors ×1.2": Effect{Errors: 1.2}.String(), "latency +5%": Effect{Latency: 1.05}.String(), "none played": Factor(NoneCaught), "+28%": Change(1.28), "none: healthy is caught too": Change(HealthyToo), "too few runs": Factor(TooFew),
+		"no control": Provable(0), "nothing": Provable(NothingProvable), "+21%": Provable(1.21), "×4": Provable(4),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestDoubtful: suggestions are played with the regression whose fate is least sure.
+func TestDoubtful(t *testing.T) {
+	cell := func(e Effect, count int) CellResult { return CellResult{Effect: e, Caught: share(count, 100)} }
+	for _, tt := range []struct {
+		name string
+		grid []CellResult
+		want Effect
+	}{
+		{"nothing is caught", []CellResult{cell(Effect{Errors: 1.2}, 0), cell(Effect{Errors: 20}, 0), cell(Effect{Latency: 1.3}, 0)}, Effect{Errors: 20}},
+		{"all is caught", []CellResult{cell(Effect{Errors: 1.2}, 100), cell(Effect{Errors: 20}, 100)}, Effect{Errors: 1.2}},
+		{"one is doubtful", []CellResult{cell(Effect{Errors: 1.2}, 0), cell(Effect{Errors: 2}, 40), cell(Effect{Errors: 5}, 100)}, Effect{Errors: 2}},
+	} {
+		if got := doubtful(tt.grid); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestUsedTo: people override a criterion that keeps a healthy feature as a rule,
+// so that the stages after it say what they catch; another ends the run.
+func TestUsedTo(t *testing.T) {
+	p := readPlan(t, strings.Replace(one("errors < 1", "p1 > 50 over 1h"), "stages:", "stages:\n  - { stage: before, traffic: 5%, bake: 24h, proceed: [errors < 1], checks: [] }", 1))
+	o := Options{Traffic: flat(t), Runs: 30, GridRuns: 30, Seed: 1}
+	r := simulated(t, p, o)
+	if s := r.Stages[0].Proceed[0].Stuck; s.P < asARule {
+		t.Fatalf("the criterion keeps only %s of healthy runs", s)
+	}
+	for _, c := range r.Grid[:1] {
+		if c.ByStage[1].Of != 30 || c.Kept.Count != 0 {
+			t.Errorf("%s: %d runs reached the second stage, %s were kept", c.Name, c.ByStage[1].Of, c.Kept)
 		}
 	}
 }

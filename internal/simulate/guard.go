@@ -35,7 +35,7 @@ func (r *run) moments(list []*plan.Rule, next time.Duration) []time.Duration {
 	seen := map[*model]bool{}
 	for _, rule := range list {
 		m := r.models[rule.Metric]
-		if m == nil || m.kind != counted || seen[m] {
+		if m == nil || m.kind != counted || seen[m] || r.site.onBaseline(rule) {
 			continue
 		}
 		seen[m] = true
@@ -53,6 +53,9 @@ func (r *run) mayBeMet(rule *plan.Rule, at time.Duration) bool {
 	m := r.models[rule.Metric]
 	if m == nil {
 		return false
+	}
+	if r.site.onBaseline(rule) && m.kind != absent {
+		return r.baselineMayAct(rule, m, at)
 	}
 	from := r.from(rule, at)
 	switch m.kind {

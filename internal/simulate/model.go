@@ -65,6 +65,7 @@ type world struct {
 	block   time.Duration // of comparisons
 	users   int64
 	assumed []string
+	usual   []map[string]bool // by stage: criteria that keep a healthy feature as a rule
 }
 
 // anyError is the metric by which harmed users are counted.
@@ -95,7 +96,7 @@ func newWorld(p *plan.Plan, t Traffic, start time.Time) *world {
 	}
 	w.model(anyError)
 	w.pace()
-	w.cycle = newCycle(start, p.Location, t, w.longest())
+	w.cycle = newCycle(start, p.Location, t, max(w.longest(), week+time.Hour))
 	return w
 }
 

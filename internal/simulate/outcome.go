@@ -9,6 +9,7 @@ import (
 // outcome is what came of one run.
 type outcome struct {
 	finished, rolledBack, reduced bool
+	kept                          bool   // at a gate, which ended the run
 	rule                          string // that acted
 	stage                         int    // in which it acted
 	at                            time.Duration

@@ -93,7 +93,7 @@ type StageResult struct {
 	Stuck   Share   `json:"stuck"` // a criterion kept it for good; of those whose bake was complete
 	// Provable is within which factor of control's errors the new variant can be
 	// proved to stay by the end of bake, if nothing is wrong: 1.5 is +50 %.
-	// 0 = there is no control.
+	// 0 = there is no control, NothingProvable = there are too few errors.
 	Provable float64 `json:"provable_errors"`
 	Waited   Times   `json:"waited"` // from the end of bake to the raise, of those that were not stuck
 	// Proceed are the stage's criteria at the end of bake, Checks the rules of
@@ -101,6 +101,9 @@ type StageResult struct {
 	Proceed []CriterionResult `json:"proceed"`
 	Checks  []CheckResult     `json:"checks"`
 }
+
+// NothingProvable is the StageResult.Provable of too few errors to prove anything.
+const NothingProvable = -1
 
 // CriterionResult is how often a criterion kept the healthy feature at the end of bake.
 type CriterionResult struct {

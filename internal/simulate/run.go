@@ -19,7 +19,8 @@ type run struct {
 	out     outcome
 	healthy bool
 
-	counting map[*plan.Rule]bool // guards with "for" that hold, and count
+	counting map[*plan.Rule]bool  // guards with "for" that hold, and count
+	hours    map[*plan.Rule]int64 // hour up to which a guard on the baseline was judged
 	levels   map[string]float64
 	now      time.Duration
 	looked   time.Duration   // when the criteria were last judged in this stage; -1 = not yet
@@ -30,7 +31,7 @@ type run struct {
 
 // play carries one run through.
 func play(w *world, e Effect, seed uint64, number int) outcome {
-	r := &run{world: w, site: newSite(w, e, newRand(seed, number)), held: judge.Held{}, healthy: e == Effect{}, counting: map[*plan.Rule]bool{}}
+	r := &run{world: w, site: newSite(w, e, newRand(seed, number)), held: judge.Held{}, healthy: e == Effect{}, counting: map[*plan.Rule]bool{}, hours: map[*plan.Rule]int64{}}
 	r.levels = judge.Levels(w.plan, w.plan, 0, w.plan.Judge.FalseRollback)
 	r.out.stages = make([]stageOutcome, len(w.plan.Stages))
 	r.begin()
@@ -192,13 +193,26 @@ func (r *run) lookDue() bool {
 	return slices.ContainsFunc(r.opens, func(at time.Duration) bool { return r.looked < at && at <= r.now })
 }
 
+// mayBeRed reports whether a rule of a check may be not met, without the judge's
+// work: false only saves time.
+func (r *run) mayBeRed(rule *plan.Rule) bool {
+	m := r.models[rule.Metric]
+	switch {
+	case m != nil && r.site.onBaseline(rule) && m.kind != absent:
+		return r.nearBaseline(rule, m, r.now)
+	case versus(rule):
+		return r.mayProve(rule, rule.Value, r.now)
+	}
+	return true
+}
+
 // check does a check of the stage's cadence. A comparison that cannot be
 // proved worse is left out: only what is not met makes a check red.
 func (r *run) check(entry int) {
 	stage := &r.out.stages[r.state.Stage]
 	var list []*plan.Rule
 	for _, rule := range r.stage().Checks[entry].Expect {
-		if !versus(rule) || r.mayProve(rule, rule.Value, r.now) {
+		if r.mayBeRed(rule) {
 			list = append(list, rule)
 		}
 	}

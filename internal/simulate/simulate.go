@@ -72,6 +72,21 @@ func Run(p *plan.Plan, o Options) (Result, error) {
 	return result, nil
 }
 
+// Pieces is how many runs Run plays of a plan, for a bar of progress.
+func (o Options) Pieces(p *plan.Plan) int {
+	n := o.Runs
+	if n == 0 {
+		n = DefaultRuns
+	}
+	if w, err := o.world(p); err == nil && o.GridRuns > 0 {
+		n += o.GridRuns * len(w.effects())
+		if o.Suggest {
+			n += 2 * o.GridRuns * (1 + len(changes(p)))
+		}
+	}
+	return n
+}
+
 // Check returns what of the options makes no sense for a plan, nil for nothing.
 func (o *Options) Check(p *plan.Plan) error {
 	if err := o.Traffic.Check(); err != nil {

@@ -53,6 +53,7 @@ type site struct {
 	blocks    []blocks    // by timed model
 	ratios    map[*model]*blocks
 	blockAt   time.Duration // begin of the open block
+	pasts     map[*model]*past
 }
 
 // interval is a time of constant shares.

@@ -7,6 +7,7 @@ import (
 
 	"serin/internal/flag"
 	"serin/internal/plan"
+	"serin/internal/stats"
 )
 
 // tallyOf counts the outcomes for which f holds.
@@ -98,7 +99,7 @@ func (w *world) sumStage(i int, outcomes []outcome) StageResult {
 		Reached:  share(reached, len(outcomes)),
 		Asked:    share(count(func(s *stageOutcome) bool { return s.asked }), baked),
 		Stuck:    share(count(func(s *stageOutcome) bool { return s.stuck }), baked),
-		Provable: provable(w.streams[0].perDay*st.Bake.Hours()/24, float64(exposure)/float64(flag.Everyone), w.plan.Judge.FalseProceed),
+		Provable: provable(w.affected(st.Bake), float64(exposure)/float64(flag.Everyone), w.plan.Judge.FalseProceed),
 		Proceed:  []CriterionResult{}, Checks: []CheckResult{},
 	}
 	var waited []time.Duration
@@ -123,16 +124,37 @@ func (w *world) sumStage(i int, outcomes []outcome) StageResult {
 	return out
 }
 
+// affected is how many users err in a time: each counts once, however often.
+func (w *world) affected(d time.Duration) float64 {
+	users := float64(w.users)
+	return users * -math.Expm1(-w.streams[0].perDay*d.Hours()/24/users)
+}
+
+// mostProvable is the factor beyond which a proof says nothing.
+const mostProvable = 10
+
 // provable is within which factor n affected users of both arms prove a rate
-// that has not changed to be, at a share of the new arm: the margin of which
-// they are overBound times the least number that any test needs, to second
-// order ln(1/alpha) / (s(1-s) ln²(1+m) / 2) (stats.SafeBound). 0 = no control.
+// that has not changed to be, at a share of the new arm: the margin of which they
+// are overBound times the least number that any test needs (stats.SafeBound). 0 =
+// no control, NothingProvable = not even within mostProvable.
 func provable(n, s, alpha float64) float64 {
 	const overBound = 1.1 // docs/statistics.md, "Verdicts": measured 1.05 to 1.2
-	if !(n > 0) || s > 1-minControl || s <= 0 {
+	if s > 1-minControl || s <= 0 {
 		return 0
 	}
-	return math.Exp(math.Sqrt(2 * overBound * math.Log(1/alpha) / (n * s * (1 - s))))
+	enough := func(factor float64) bool { return n >= overBound*stats.SafeBound(s, factor-1, alpha) }
+	if !enough(mostProvable) {
+		return NothingProvable
+	}
+	low, high := 1.0, float64(mostProvable)
+	for range 60 {
+		if mid := (low + high) / 2; enough(mid) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	return high
 }
 
 // sumChecks counts the red checks of a stage by rule.

@@ -55,23 +55,37 @@ func (s Share) Short() string {
 	return Percent(s.P)
 }
 
-// Factor writes a factor, "×1.5"; "none played" for 0.
+// Factor writes a factor, "×1.5", or why there is none.
 func Factor(f float64) string {
-	if f == 0 {
-		return nonePlayed
+	if why := noFactor[f]; why != "" {
+		return why
 	}
 	return "×" + trimZeros(f)
 }
 
-// Change writes a factor as a change, "+12%"; "none played" for 0.
+// Change writes a factor as a change, "+12%", or why there is none.
 func Change(f float64) string {
-	if f == 0 {
-		return nonePlayed
+	if why := noFactor[f]; why != "" {
+		return why
 	}
 	return fmt.Sprintf("%+.0f%%", 100*(f-1))
 }
 
-const nonePlayed = "none played"
+// noFactor says why there is no smallest regression.
+var noFactor = map[float64]string{NoneCaught: "none played", HealthyToo: "none: healthy is caught too", TooFew: "too few runs"}
+
+// Provable writes a StageResult.Provable.
+func Provable(factor float64) string {
+	switch {
+	case factor == 0:
+		return "no control"
+	case factor < 0:
+		return "nothing"
+	case factor > 3:
+		return Factor(factor)
+	}
+	return Change(factor)
+}
 
 // Hours writes a time for people: "0h", "45m", "9h", "8d 15h"; "-" for a
 // negative one.

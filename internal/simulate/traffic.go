@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Traffic is what the audience does in a day at 100 %, whichever variant it
@@ -44,6 +45,33 @@ func DefaultTraffic() Traffic {
 	}
 }
 
+// DefaultFor is DefaultTraffic of a site with so many page views a day, whose events
+// are in proportion.
+func DefaultFor(views float64) Traffic {
+	t := DefaultTraffic()
+	k := views / t.ViewsPerDay
+	t.ViewsPerDay = views
+	for name := range t.PerDay {
+		t.PerDay[name] *= k
+	}
+	return t
+}
+
+// Like lists the counts and levels that are as in other figures: "lcp=2000, p1_per_day=0.1".
+func (t Traffic) Like(other Traffic) string {
+	mine, theirs := Traffic{PerDay: t.PerDay, Values: t.Values}.Figures(), Traffic{PerDay: other.PerDay, Values: other.Values}.Figures()
+	for name := range (Traffic{}).Figures() {
+		delete(mine, name)
+	}
+	var same []string
+	for _, name := range sorted(mine) {
+		if mine[name] == theirs[name] {
+			same = append(same, name+"="+mine[name])
+		}
+	}
+	return strings.Join(same, ", ")
+}
+
 // The largest figures that are taken.
 const (
 	maxViews = 1e9
@@ -60,6 +88,9 @@ func (t Traffic) Check() error {
 	}
 	within("views_per_day", t.ViewsPerDay, 1, maxViews)
 	within("users", t.Users, 1, maxUsers)
+	if t.Users != math.Trunc(t.Users) {
+		found = append(found, fmt.Errorf("users %g: give a whole number", t.Users))
+	}
 	within("errors_per_view", t.ErrorsPerView, 0, 1)
 	within("spread", t.Spread, 0.01, 5)
 	within("daily", t.Daily, 0, 1)

@@ -77,7 +77,7 @@ type guardRow struct {
 	ByStage          []string
 }
 
-type gateRow struct{ Stage, Traffic, Users, Reached, Asks, Stuck, Waits string }
+type gateRow struct{ Stage, Traffic, Users, Reached, Asks, Stuck, Waits, Proves string }
 
 type keepRow struct{ Stage, Rule, NotMet, Unknown, Stuck string }
 
@@ -154,6 +154,7 @@ func (s *server) simulate(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	ctx, cancel := context.WithTimeout(r.Context(), pageLimit)
 	defer cancel()
+	view.CLI = view.inTerminal(view.CLI)
 	if result, err := view.run(ctx, p.Source); err != nil {
 		view.Error, status = err.Error(), http.StatusUnprocessableEntity
 	} else {
@@ -164,20 +165,14 @@ func (s *server) simulate(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, status, "planfile", page{Title: p.Name + ", simulation", Section: "plans", Crumb: p.Name, Body: b})
 }
 
-// run reads the figures and plays the plan.
-func (v *simulationView) run(ctx context.Context, source string) (simulate.Result, error) {
-	var none simulate.Result
-	parsed, err := plan.Parse([]byte(source))
-	if err != nil {
-		return none, errors.New("the plan has errors: mend them first")
-	}
-	t := simulate.DefaultTraffic()
+// traffic reads the figures of the form over others.
+func (v *simulationView) traffic(t simulate.Traffic) (simulate.Traffic, error) {
 	for _, f := range v.Fields {
 		if f.Value == "" {
 			continue
 		}
 		if err := t.Set(f.Name, f.Value); err != nil {
-			return none, err
+			return t, err
 		}
 	}
 	for line := range strings.Lines(v.More) {
@@ -186,11 +181,48 @@ func (v *simulationView) run(ctx context.Context, source string) (simulate.Resul
 			continue
 		}
 		if !ok {
-			return none, fmt.Errorf("%q: write METRIC=VALUE, one a line", strings.TrimSpace(line))
+			return t, fmt.Errorf("%q: write METRIC=VALUE, one a line", strings.TrimSpace(line))
 		}
 		if err := t.Set(strings.TrimSpace(name), text); err != nil {
-			return none, err
+			return t, err
 		}
+	}
+	return t, nil
+}
+
+// inTerminal is the command that plays the same.
+func (v *simulationView) inTerminal(base string) string {
+	line := base
+	for _, f := range v.Fields {
+		if f.Value != "" {
+			line += " --figure " + f.Name + "=" + strings.ReplaceAll(f.Value, ",", "")
+		}
+	}
+	for more := range strings.Lines(v.More) {
+		if more = strings.TrimSpace(more); more != "" && !strings.ContainsAny(more, " '\"$`\\;&|<>()") {
+			line += " --figure " + more
+		}
+	}
+	grid := 0
+	if v.Grid {
+		grid = pageGridRuns
+	}
+	return fmt.Sprintf("%s --runs %d --grid-runs %d", line, pageRuns, grid)
+}
+
+// run reads the figures and plays the plan.
+func (v *simulationView) run(ctx context.Context, source string) (simulate.Result, error) {
+	var none simulate.Result
+	parsed, err := plan.Parse([]byte(source))
+	if err != nil {
+		return none, errors.New("the plan has errors: mend them first")
+	}
+	t, err := v.traffic(simulate.DefaultTraffic())
+	if err == nil { // counts that are not given go with the views
+		t, err = v.traffic(simulate.DefaultFor(t.ViewsPerDay))
+	}
+	if err != nil {
+		return none, err
 	}
 	o := simulate.Options{Traffic: t, Runs: pageRuns, Seed: 1}
 	if v.Grid {
@@ -287,7 +319,7 @@ func finishStat(r simulate.Result) planStat {
 func (out *simulationResult) stage(s simulate.StageResult) {
 	out.Stages = append(out.Stages, s.Stage)
 	out.Gates = append(out.Gates, gateRow{s.Stage, percent(s.Traffic), simulate.Thousands(float64(s.Users)), simulate.Percent(s.Reached.P),
-		s.Asked.String(), s.Stuck.String(), simulate.Hours(s.Waited.P50)})
+		s.Asked.String(), s.Stuck.String(), simulate.Hours(s.Waited.P50), simulate.Provable(s.Provable)})
 	for _, c := range s.Proceed {
 		if c.NotMet.Count+c.Unknown.Count+c.Stuck.Count > 0 {
 			out.Keeps = append(out.Keeps, keepRow{s.Stage, c.Rule, c.NotMet.String(), c.Unknown.String(), c.Stuck.String()})
