@@ -82,6 +82,18 @@ func odds(logE float64) string {
 	}
 }
 
+// mostProof is the largest limit of ln E that is written as odds.
+const mostProof = 100
+
+// Proof writes how far a comparison's evidence is, short: "4.9 of 112 to 1"; "" for
+// a verdict that needs none.
+func (v *Verdict) Proof() string {
+	if v.LogE == nil || v.LogLimit == nil || math.IsNaN(*v.LogE) || !(*v.LogLimit < mostProof) {
+		return ""
+	}
+	return fmt.Sprintf("%s of %s to 1", strings.TrimSuffix(odds(*v.LogE), " to 1"), number(math.Ceil(math.Exp(*v.LogLimit)-1e-9)))
+}
+
 // evidence writes ln E and what it must reach, as the odds of a bet against the
 // null hypothesis.
 func evidence(logE, alpha float64) string {

@@ -103,3 +103,14 @@ func TestOdds(t *testing.T) {
 		}
 	}
 }
+
+func TestProof(t *testing.T) {
+	few, enough := math.Log(4.91), math.Log(112)
+	v := Verdict{LogE: &few, LogLimit: &enough}
+	if got := v.Proof(); got != "4.9 of 112 to 1" {
+		t.Errorf("got %q", got)
+	}
+	if got := (&Verdict{}).Proof(); got != "" {
+		t.Errorf("a fixed limit has %q", got)
+	}
+}

@@ -358,6 +358,9 @@ func trips(v controller.View) (out []meter, sum, class string) {
 		unit := unitOf(v, d)
 		if d.Value != nil {
 			m.Value = ruleValue(*d.Value, d, unit) + " of " + ruleValue(d.Limit, d, unit)
+			if proof := d.Proof(); proof != "" { // what counts is not the value but what is proved
+				m.Value = ruleValue(*d.Value, d, unit) + ", evidence " + proof
+			}
 		} else if d.Status == judge.Unknown {
 			m.Value = "unknown"
 		}
