@@ -124,6 +124,7 @@ func (e evidence) Tests(metric string) judge.Tests {
 	case timed:
 		b := &s.blocks[m.index]
 		out.Shifted, out.Ledger = b.closed, &b.ledger
+		out.Phi = s.loadEffect(m, e.now)
 	case divided:
 		b := s.ratios[m]
 		out.Blocks, out.Ledger = b.closed[0], &b.ledger

@@ -33,7 +33,7 @@ func (t *Traffic) Set(name, text string) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	fields := map[string]*float64{
-		"views_per_day": &t.ViewsPerDay, "users": &t.Users, "errors_per_view": &t.ErrorsPerView, "spread": &t.Spread,
+		"views_per_day": &t.ViewsPerDay, "users": &t.Users, "errors_per_view": &t.ErrorsPerView, "spread": &t.Spread, "sticky": &t.Sticky,
 		"daily": &t.Daily, "errors_daily": &t.ErrorsDaily, "weekend": &t.Weekend, "errors_weekend": &t.ErrorsWeekend,
 	}
 	if field := fields[name]; field != nil {
@@ -85,6 +85,7 @@ func (t Traffic) Figures() map[string]string {
 	whole("users", t.Users)
 	put("errors_per_view", t.ErrorsPerView)
 	put("spread", t.Spread)
+	put("sticky", t.Sticky)
 	put("daily", t.Daily)
 	put("errors_daily", t.ErrorsDaily)
 	put("weekend", t.Weekend)

@@ -172,7 +172,7 @@ func TestDoubtful(t *testing.T) {
 // so that the stages after it say what they catch; another ends the run.
 func TestUsedTo(t *testing.T) {
 	p := readPlan(t, strings.Replace(one("errors < 1", "p1 > 50 over 1h"), "stages:", "stages:\n  - { stage: before, traffic: 5%, bake: 24h, proceed: [errors < 1], checks: [] }", 1))
-	o := Options{Traffic: flat(t), Runs: 30, GridRuns: 30, Seed: 1}
+	o := Options{Traffic: flat(t, "errors_per_view=0.2%"), Runs: 30, GridRuns: 30, Seed: 1}
 	r := simulated(t, p, o)
 	if s := r.Stages[0].Proceed[0].Stuck; s.P < asARule {
 		t.Fatalf("the criterion keeps only %s of healthy runs", s)

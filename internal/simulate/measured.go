@@ -66,6 +66,7 @@ func FromMeasured(p *plan.Plan, m Measured, t Traffic) (Figures, error) {
 	w.counts(&f)
 	w.levels(&f)
 	w.spread(&f)
+	f.Assumed = append(f.Assumed, fmt.Sprintf("sticky %g: how alike the loads of one user are is not kept by the hour", f.Traffic.Sticky))
 	slices.Sort(f.Assumed)
 	return f, f.Traffic.Check()
 }

@@ -36,6 +36,8 @@ type model struct {
 	compared bool    // a rule compares it with control
 	shifts   []int   // timed: of the comparisons
 	of, per  *model  // divided
+	likeness float64 // timed: how alike the loads of a user are, see stick
+	slowness float64
 }
 
 // stream is a Poisson process of events.
@@ -127,6 +129,7 @@ func (w *world) model(name string) *model {
 		w.count(m)
 	case def.Kind == plan.Quantile && w.figure(name) > 0:
 		m.kind, m.level, m.index = timed, w.figure(name), len(w.timed)
+		m.stick(w.traffic.Sticky)
 		w.timed = append(w.timed, m)
 	case def.Kind == plan.Quantile && w.given(name) != nil && *w.given(name) == 0:
 		m.kind = absent

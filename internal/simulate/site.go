@@ -46,6 +46,7 @@ type site struct {
 
 	made      time.Duration // data are there until here
 	users     [2]int64      // of each arm, now
+	means     alike         // of their own slowness
 	intervals []interval
 	tracks    [2][]track  // by arm and counted model
 	loads     [2][]series // by arm and timed model
@@ -174,6 +175,9 @@ func (s *site) enter(stage int, share float64) {
 	}
 	if share > was {
 		moved := binomial(s.rng, s.users[old], (share-was)/(1-was))
+		if s.traffic.Sticky > 0 {
+			s.means.move(s, moved)
+		}
 		s.users[fresh], s.users[old] = s.users[fresh]+moved, s.users[old]-moved
 	}
 	s.closeBlocks(s.made)
@@ -269,9 +273,9 @@ func (s *site) measure(from, to time.Duration) {
 // level is the true quantile of a timed metric in an arm.
 func (s *site) level(m *model, a arm) float64 {
 	if a == fresh {
-		return m.level * s.effect.latency()
+		return m.level * s.effect.latency() * s.shift(m, fresh)
 	}
-	return m.level
+	return m.level * s.shift(m, old)
 }
 
 // estimate is the quantile that a window shows, of n loads of which below lay

@@ -21,6 +21,9 @@ type Traffic struct {
 	// milliseconds, 0..1, bytes.
 	Values map[string]float64 `json:"values,omitempty"`
 	Spread float64            `json:"spread"` // sigma of the logarithm of latencies
+	// Sticky is the part of their variance that is between users, 0..1: some are
+	// always slow. 0 = each load is on its own.
+	Sticky float64 `json:"sticky"`
 	// Daily and ErrorsDaily are how far views, and errors per view, swing over
 	// the day: 0.8 is from 20 % to 180 %, highest at 14:00 of the plan's zone.
 	Daily       float64 `json:"daily"`
@@ -41,7 +44,7 @@ func DefaultTraffic() Traffic {
 			"lcp": 2000, "fcp": 1200, "ttfb": 400, "tti": 2500, "inp": 150, "cls": 0.05,
 			"api_p50": 60, "api_p95": 180, "api_p99": 400, "db_p95": 40,
 		},
-		Spread: 0.5, Daily: 0.8, ErrorsDaily: 0.3, Weekend: 1, ErrorsWeekend: 2,
+		Spread: 0.5, Sticky: 0.3, Daily: 0.8, ErrorsDaily: 0.3, Weekend: 1, ErrorsWeekend: 2,
 	}
 }
 
@@ -93,6 +96,7 @@ func (t Traffic) Check() error {
 	}
 	within("errors_per_view", t.ErrorsPerView, 0, 1)
 	within("spread", t.Spread, 0.01, 5)
+	within("sticky", t.Sticky, 0, 0.99)
 	within("daily", t.Daily, 0, 1)
 	within("errors_daily", t.ErrorsDaily, 0, 1)
 	within("weekend", t.Weekend, 0.001, 100)
