@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -103,6 +104,9 @@ func (a *app) simulatePlan(cmd *cobra.Command, path string, o simulateOptions) e
 			return usageError{fmt.Errorf("--start %q: write it as 2025-02-19 09:00", o.start)}
 		}
 	}
+	// Runs make much garbage and keep little: collected less often it is a fifth
+	// faster, in 300 MB.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	bar := newProgress(a.Err, options.Pieces(p))
 	options.Each = func(n int, f func(i int)) error { return parallel.Each(cmd.Context(), n, 0, f, bar.of(n)) }
 	result, err := simulate.Run(p, options)

@@ -134,7 +134,7 @@ func (r *run) baselineMayAct(rule *plan.Rule, m *model, at time.Duration) bool {
 // the baseline: far from it, nothing can be proved.
 func (r *run) nearBaseline(rule *plan.Rule, m *model, at time.Duration) bool {
 	const (
-		near  = 0.5           // of the limit
+		near  = 0.8           // of the limit: a proof takes more than all of it
 		slots = 7 * time.Hour // the longest slot of hours, and the one under way
 	)
 	from := max(0, min(r.from(rule, at), at-slots))
