@@ -105,7 +105,8 @@ func (l *look) compareBaseline(m *plan.Metric, u *usual, h History, from time.Ti
 	}
 	c.safe = func(x float64) (float64, string) { return test(of(l.place.StageBegan), x, false), "" }
 	ratio := func(d stats.Drift) (float64, bool) { return math.Exp(d.D), d.V > 0 }
-	c.sinceStart = func(start int) (float64, bool) { return ratio(of(l.startBegan(t, start))) }
+	c.began = func(start int) time.Time { return l.startBegan(t, start) }
+	c.sinceStart = func(start int) (float64, bool) { return ratio(of(c.began(start))) }
 	// The window, and at least the newest slot: hours end before now.
 	if n := len(after); n > 0 {
 		if began := after[n-1].end.Add(-time.Duration(u.length) * time.Hour); began.Before(from) {

@@ -89,6 +89,8 @@ type comparison struct {
 	// "" says which data for it are missing.
 	harm func(x float64) (stats.Best, string)
 	safe func(x float64) (float64, string)
+	// began is when a start's stage began.
+	began func(start int) time.Time
 	// sinceStart and inWindow estimate the ratio of the arms; false: none.
 	sinceStart func(start int) (float64, bool)
 	inWindow   func() (float64, bool)
@@ -166,6 +168,7 @@ func (l *look) comparison(r *plan.Rule, m *plan.Metric, from time.Time) *compari
 	default:
 		return nil
 	}
+	c.began = func(start int) time.Time { return l.startBegan(t, start) }
 	c.users = canary.Active + control.Active
 	if c.units == 0 && !canary.Known && !control.Known {
 		c.none = fmt.Sprintf("no %s has been measured", r.Metric)

@@ -55,7 +55,7 @@ func (l *look) guard(v Verdict, r *plan.Rule, m *plan.Metric, c *comparison, x f
 	if v.Harm {
 		v.Why += "; harm is shown, but " + shortOf(g, r)
 	}
-	v.Why += l.pace(g, l.startBegan(l.ev.Tests(r.Metric), half.Start))
+	v.Why += l.pace(g, c.began(half.Start))
 	return v
 }
 

@@ -69,11 +69,11 @@ func newTimed(c *course, l loading, rng *rand.Rand) *timed {
 	return s
 }
 
-// load makes the loads of a slot at a share, and visits each with its arm and
-// bucket. Then it fixes the threshold of the next block.
-func (s *timed) load(at int, share float64, visit func(arm, bucket int)) {
+// load makes the loads of a part of a slot at a share, and visits each with its
+// arm and bucket. Then it fixes the threshold of the next block.
+func (s *timed) load(at int, share, part float64, visit func(arm, bucket int)) {
 	within := sigma * math.Sqrt(1-s.loading.between)
-	for range poisson(s.rng, small/float64(slotsADay)*s.wave[at%len(s.wave)]) {
+	for range poisson(s.rng, part*small/float64(slotsADay)*s.wave[at%len(s.wave)]) {
 		u := s.rng.IntN(loadingUsers)
 		ms := 2000 * math.Exp(s.own[u]+within*s.rng.NormFloat64())
 		if s.places[u] < share {
@@ -103,19 +103,35 @@ func (s *timed) load(at int, share float64, visit func(arm, bucket int)) {
 // baseline makes the loads of the week before the start, all of the old variant.
 func (s *timed) baseline() {
 	for at := range len(s.wave) {
-		s.load(at, 0, func(int, int) {})
+		s.load(at, 0, 1, func(int, int) {})
 	}
 }
 
-// step makes a slot of the plan: a closed block.
+// step makes a slot of the plan: a closed block, in the first hour of a stage one
+// for each minute.
 func (s *timed) step(at, stage int) {
 	var arms [2]*stats.Sketch
 	for arm := range arms {
 		arms[arm] = new(stats.Sketch)
 	}
+	blocks := 1
+	if at-s.course.stages[stage].from < slotsAnHour {
+		blocks = int(slotLength / time.Minute)
+	}
+	for range blocks {
+		s.block(at, stage, 1/float64(blocks), arms)
+	}
+	s.last[at%slotsAnHour] = arms
+	for arm := range arms {
+		s.stages[stage][arm].Merge(arms[arm])
+	}
+}
+
+// block makes a part of a slot as one closed block.
+func (s *timed) block(at, stage int, part float64, arms [2]*stats.Sketch) {
 	block, threshold := stats.Block{Interval: stage, Stage: stage}, s.threshold
 	bad := make([]int64, len(s.shifts))
-	s.load(at, s.course.stages[stage].share, func(arm, bucket int) {
+	s.load(at, s.course.stages[stage].share, part, func(arm, bucket int) {
 		arms[arm].Add(stats.Edge(bucket))
 		if arm == old {
 			block.Old++
@@ -134,10 +150,6 @@ func (s *timed) step(at, stage int) {
 	for i, shift := range s.shifts {
 		block.BadNew = bad[i]
 		s.blocks[shift] = append(s.blocks[shift], block)
-	}
-	s.last[at%slotsAnHour] = arms
-	for arm := range arms {
-		s.stages[stage][arm].Merge(arms[arm])
 	}
 }
 
