@@ -65,20 +65,24 @@ func (v *Verdict) rests(c *comparison, start int) string {
 	return fmt.Sprintf("%s %s on new, %s on control", number(float64(s.New)), s.What, number(float64(s.Old)))
 }
 
-// mostOdds is where odds are no longer written out.
-const mostOdds = 1e6
+// mostOdds is where odds are no longer written out; what lies below a number by
+// no more than rounding is that number.
+const (
+	mostOdds = 1e6
+	rounding = 1e-6
+)
 
 // odds writes an e-value as what a bet of 1 has become.
 func odds(logE float64) string {
 	switch e := math.Exp(logE); {
-	case e < 1:
+	case e < 1-rounding:
 		return "less than 1 to 1"
 	case e > mostOdds:
 		return "over " + number(mostOdds) + " to 1"
 	case e < 10:
-		return number(math.Floor(e*10)/10) + " to 1"
+		return number(math.Floor(e*10+rounding)/10) + " to 1"
 	default:
-		return number(math.Floor(e)) + " to 1"
+		return number(math.Floor(e+rounding)) + " to 1"
 	}
 }
 

@@ -297,8 +297,11 @@ func gateOf(v controller.View, d judge.Verdict, now time.Time) gate {
 	return g
 }
 
+// sample is what a verdict rests on, in short.
 func sample(d judge.Verdict) string {
 	switch {
+	case d.Sample != nil: // of what is in Why
+		return whole(d.Sample.New) + " new, " + whole(d.Sample.Old) + " control"
 	case d.Events > 0:
 		return plural(d.Events, "event")
 	case d.Users > 0:
