@@ -20,7 +20,7 @@ import (
 func TestOverload(t *testing.T) {
 	dir := t.TempDir()
 	s := startIn(t, dir)
-	db, err := sql.Open("sqlite", filepath.Join(dir, "serin.db"))
+	db, err := sql.Open("sqlite", filepath.Join(dir, server.DatabaseFile)+waits)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,10 +88,14 @@ func runs(t *testing.T, o server.Options) (s *site, stop func()) {
 	return s, stop
 }
 
+// waits makes a second connection wait for the server's writes in place of being
+// told that the database is locked.
+const waits = "?_pragma=busy_timeout(20000)"
+
 // opened is a second connection to a server's database.
 func opened(t *testing.T, dir string) *sql.Conn {
 	t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(dir, server.DatabaseFile))
+	db, err := sql.Open("sqlite", filepath.Join(dir, server.DatabaseFile)+waits)
 	if err != nil {
 		t.Fatal(err)
 	}
