@@ -72,16 +72,22 @@ func compared(p *plan.Plan) []*plan.Rule {
 }
 
 // acting is what makes a metric's acting rules the same in two plans: what they
-// say, and the metric's own definition where the plan gives one.
+// say, the margin they are tested at, and how the metric and its parts are counted.
 func acting(p *plan.Plan, metric string) string {
-	text := ""
+	text := fmt.Sprintln(p.Judge.Margin)
 	for _, r := range compared(p) {
 		if r.Metric == metric {
 			text += fmt.Sprintln(r.Op, r.Value, r.Ref, r.Over, r.For)
 		}
 	}
-	if m := p.Metrics[metric]; m != nil {
-		text += fmt.Sprintln(m.Kind, m.Of, m.Per, m.Field, m.Q, m.Where)
+	m := p.Metrics[metric]
+	if m == nil {
+		return text
+	}
+	for _, part := range []*plan.Metric{m, p.Metrics[m.Of], p.Metrics[m.Per]} {
+		if part != nil {
+			text += fmt.Sprintln(part.Kind, part.Of, part.Per, part.Field, part.Q, part.Where)
+		}
 	}
 	return text
 }

@@ -114,3 +114,28 @@ func TestProof(t *testing.T) {
 		t.Errorf("a fixed limit has %q", got)
 	}
 }
+
+// TestLevelsOfOtherTests: a revision that changes the margin, or how a part of a
+// metric is counted, makes other tests: they have the budget of a revision.
+func TestLevelsOfOtherTests(t *testing.T) {
+	with := func(edit func(p *plan.Plan)) *plan.Plan {
+		p := testPlan()
+		p.Rollback = []*plan.Rule{versus("error_rate", plan.GT, 0.5)}
+		if edit != nil {
+			edit(p)
+		}
+		return p
+	}
+	was := with(nil)
+	kept := Levels(was, with(nil), 1, 0.01)["error_rate"]
+	for name, now := range map[string]*plan.Plan{
+		"margin": with(func(p *plan.Plan) { p.Judge.Margin = 0.01 }),
+		"part": with(func(p *plan.Plan) {
+			p.Metrics["errors"] = &plan.Metric{Name: "errors", Kind: plan.Count, User: true, Where: "level:fatal"}
+		}),
+	} {
+		if got := Levels(was, now, 1, 0.01)["error_rate"]; got >= kept/10 {
+			t.Errorf("%s: level %g, as it was %g", name, got, kept)
+		}
+	}
+}

@@ -181,6 +181,13 @@ func (s *site) enter(stage int, share float64) {
 		s.users[fresh], s.users[old] = s.users[fresh]+moved, s.users[old]-moved
 	}
 	s.closeBlocks(s.made)
+	if len(s.intervals) > 0 { // what happened is of the interval in which it did
+		for _, m := range s.counted {
+			if m.compared {
+				s.take(m, s.made)
+			}
+		}
+	}
 	s.intervals = append(s.intervals, interval{from: s.made, stage: stage, share: share, users: s.users})
 }
 

@@ -11,9 +11,13 @@ type Stratum struct {
 	Odds     float64
 }
 
+// mostOdds is the largest odds of an allocation that has a control: beyond it
+// nobody is left there, and what happens says nothing of a difference.
+const mostOdds = 1e6
+
 // valid reports whether the stratum carries evidence.
 func (s Stratum) valid() bool {
-	return s.Odds > 0 && !math.IsInf(s.Odds, 1) && s.New >= 0 && s.Old >= 0 && (s.New > 0 || s.Old > 0)
+	return s.Odds > 0 && s.Odds <= mostOdds && s.New >= 0 && s.Old >= 0 && (s.New > 0 || s.Old > 0)
 }
 
 // largestEffect and smallestEffect are the ends of the mixture of RatioE: a

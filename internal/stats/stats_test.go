@@ -275,3 +275,16 @@ func BenchmarkOddsEAgain(b *testing.B) {
 		OddsE(blocks, 1)
 	}
 }
+
+// TestNobodyInControl: an interval in which nobody is left in control says nothing
+// of a difference, to estimates as well.
+func TestNobodyInControl(t *testing.T) {
+	with := []Stratum{{New: 100, Old: 100, Odds: 1}, {New: 300, Odds: 1e9}}
+	got, ok := Estimate(with)
+	if want, _ := Estimate(with[:1]); !ok || got != want {
+		t.Errorf("estimate %g, want %g", got, want)
+	}
+	if got, want := RatioE(with, 1), RatioE(with[:1], 1); got != want {
+		t.Errorf("ln E %g, want %g", got, want)
+	}
+}
