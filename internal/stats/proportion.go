@@ -30,26 +30,29 @@ func ProportionInterval(x, n int64, phi, alpha float64) (low, high float64, ok b
 	}
 	fx, fn := deflated(x, phi), deflated(n, phi)
 	limit := math.Log(1 / alpha)
-	edge := func(inside, outside float64) float64 {
-		for range 60 {
-			mid := (inside + outside) / 2
-			if mixedBinomial(fx, fn, mid) < limit {
-				inside = mid
-			} else {
-				outside = mid
-			}
-		}
-		return inside
-	}
+	plausible := func(p float64) bool { return mixedBinomial(fx, fn, p) < limit }
 	estimate := fx / fn
 	low, high = 0, 1
 	if x > 0 {
-		low = edge(estimate, 0)
+		low, _ = edge(estimate, 0, plausible)
 	}
 	if x < n {
-		high = edge(estimate, 1)
+		high, _ = edge(estimate, 1, plausible)
 	}
 	return low, high, true
+}
+
+// edge finds where plausible ends, from a point inside to one outside: the last
+// point inside and the first outside, as near as bisection comes.
+func edge(inside, outside float64, plausible func(float64) bool) (last, first float64) {
+	for range 60 {
+		if mid := (inside + outside) / 2; plausible(mid) {
+			inside = mid
+		} else {
+			outside = mid
+		}
+	}
+	return inside, outside
 }
 
 func deflated(n int64, phi float64) float64 {
@@ -73,18 +76,9 @@ func QuantileInterval(s *Sketch, q, phi, alpha float64) (low, high float64, ok b
 		return 0, 0, false
 	}
 	// As many values below as are just too few, and too many, for the share q.
-	edge := func(inside, outside float64) float64 {
-		for range 60 {
-			mid := (inside + outside) / 2
-			if mixedBinomial(mid, n, q) < limit {
-				inside = mid
-			} else {
-				outside = mid
-			}
-		}
-		return outside
-	}
-	few, many := edge(q*n, 0), edge(q*n, n)
+	plausible := func(below float64) bool { return mixedBinomial(below, n, q) < limit }
+	_, few := edge(q*n, 0, plausible)
+	_, many := edge(q*n, n, plausible)
 	// The true quantile lies in the first bucket with a plausible share at its
 	// upper edge, or beyond, up to the first bucket whose share is too large.
 	var below int64
