@@ -18,16 +18,19 @@ import (
 	"serin/internal/telemetry"
 )
 
-// slowStore takes a second for each append and can fail.
+// slowStore takes delay for each append and can fail. Appends are made with a
+// lock held, and a lock waited for stops the clock of a synctest bubble: delay is
+// for tests in which nobody but the commit asks for that lock.
 type slowStore struct {
 	*memory.Store
+	delay   time.Duration
 	appends atomic.Int64
 	fail    atomic.Bool
 }
 
 func (s *slowStore) AppendEvidence(ctx context.Context, b store.Batch) error {
 	s.appends.Add(1)
-	time.Sleep(time.Second)
+	time.Sleep(s.delay)
 	if s.fail.Load() {
 		return store.ErrFull
 	}
@@ -36,7 +39,7 @@ func (s *slowStore) AppendEvidence(ctx context.Context, b store.Batch) error {
 
 func TestGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &slowStore{Store: memory.New()}
+		s := &slowStore{Store: memory.New(), delay: time.Second}
 		e := New(Options{Store: s, Clock: clock.NewManual(t0)})
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
@@ -75,7 +78,7 @@ func TestGroupCommit(t *testing.T) {
 
 func TestShutdownCommitsQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &slowStore{Store: memory.New()}
+		s := &slowStore{Store: memory.New(), delay: time.Second}
 		e := New(Options{Store: s, Clock: clock.NewManual(t0)})
 		ctx, cancel := context.WithCancel(context.Background())
 		result := make(chan error, 1)
@@ -170,7 +173,7 @@ func TestFailedCommitKeepsMembers(t *testing.T) {
 		n := g.userOf(telemetry.New, 0)
 		s.fail.Store(true)
 		g.e.Evaluated(context.Background(), "f", flag.Context{"targetingKey": n, "role": "admin"}, flag.Evaluation{}, true)
-		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		s.fail.Store(false)
 		for range 2 {
 			g.send(g.failure(n, "error"))
