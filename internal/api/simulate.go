@@ -59,7 +59,7 @@ func (s *server) simulate(api huma.API) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, simulationLimit)
 		defer cancel()
-		result, err := controller.Simulate(ctx, p, options)
+		result, err := controller.Simulate(ctx, p, options, nil)
 		if errors.Is(err, context.DeadlineExceeded) {
 			return nil, huma.NewError(http.StatusServiceUnavailable,
 				fmt.Sprintf("the simulation did not end within %s: ask for fewer runs, or use serin simulate on your own machine", simulationLimit))

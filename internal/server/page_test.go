@@ -140,3 +140,26 @@ func TestSignInLinkWorksOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestSimulationTellsHowFarItIs: the form of a plan's page shows a bar while the
+// server plays, and then its answer, whose seed is the one that was asked for.
+func TestSimulationTellsHowFarItIs(t *testing.T) {
+	b := open(t)
+	s := start(t, 20)
+	s.ask(http.MethodPost, "/plans", checkoutPlan, nil)
+	b.signIn(s.boot.SignIn)
+	b.visit(s.boot.URL + "/plans/checkout")
+	b.must(`(() => {
+		const form = document.querySelector("#simulation form");
+		form.querySelector("[name=seed]").value = "17";
+		form.querySelector("[name=views_per_day]").value = "2,000";
+		const line = form.querySelector(".played");
+		new MutationObserver(() => { if (!line.hidden) sessionStorage.setItem("told", line.innerText); }).observe(line, { attributes: true, childList: true, subtree: true });
+		form.requestSubmit();
+	})()`, nil)
+	b.see("the answer", `document.querySelector("#simulation dl.stats") && document.body.innerText.includes("seed 17")`)
+	b.see("a bar was shown before", `/runs|core/.test(sessionStorage.getItem("told"))`)
+	if errs := b.errors(); len(errs) > 0 {
+		t.Errorf("the page went wrong with %q", errs)
+	}
+}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"serin/internal/controller"
-	"serin/internal/plan"
 	"serin/internal/rollout"
 	"serin/internal/simulate"
 )
@@ -33,6 +32,7 @@ type simulationView struct {
 	Fields  []figureField
 	More    string // other figures, one a line
 	Runs    string
+	Seed    string
 	Grid    bool // regressions are played too
 	Error   string
 	Result  *simulationResult
@@ -95,7 +95,10 @@ var figures = []figureField{
 // simulationOf is the form with the figures sent, or the defaults.
 func simulationOf(p controller.PlanText, form url.Values) *simulationView {
 	v := &simulationView{URL: "/plans/" + url.PathEscape(p.Name) + "/simulate", Version: p.Number, Runs: simulate.Thousands(pageRuns), Measured: "/plans/" + url.PathEscape(p.Name) + "?measured=1#simulation",
-		More: form.Get("more"), Grid: form.Get("grid") != "", CLI: fmt.Sprintf("serin plan show %s --version %d | serin simulate -", p.Name, p.Number)}
+		More: form.Get("more"), Seed: strings.TrimSpace(form.Get("seed")), Grid: form.Get("grid") != "", CLI: fmt.Sprintf("serin plan show %s --version %d | serin simulate -", p.Name, p.Number)}
+	if v.Seed == "" {
+		v.Seed = "1"
+	}
 	for _, f := range figures {
 		if form.Has(f.Name) {
 			f.Value = strings.TrimSpace(form.Get(f.Name))
@@ -155,7 +158,11 @@ func (s *server) simulate(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pageLimit)
 	defer cancel()
 	view.CLI = view.inTerminal(view.CLI)
-	if result, err := view.run(ctx, p.Source); err != nil {
+	if r.Header.Get("Accept") == streamType {
+		s.playing(ctx, w, view, p.Source)
+		return
+	}
+	if result, err := s.played.get(ctx, view, p.Source, nil); err != nil {
 		view.Error, status = err.Error(), http.StatusUnprocessableEntity
 	} else {
 		view.Result = resultOf(result)
@@ -207,32 +214,10 @@ func (v *simulationView) inTerminal(base string) string {
 	if v.Grid {
 		grid = pageGridRuns
 	}
+	if seed, err := v.seed(); err == nil && seed != 1 {
+		line += fmt.Sprintf(" --seed %d", seed)
+	}
 	return fmt.Sprintf("%s --runs %d --grid-runs %d", line, pageRuns, grid)
-}
-
-// run reads the figures and plays the plan.
-func (v *simulationView) run(ctx context.Context, source string) (simulate.Result, error) {
-	var none simulate.Result
-	parsed, err := plan.Parse([]byte(source))
-	if err != nil {
-		return none, errors.New("the plan has errors: mend them first")
-	}
-	t, err := v.traffic(simulate.DefaultTraffic())
-	if err == nil { // counts that are not given go with the views
-		t, err = v.traffic(simulate.DefaultFor(t.ViewsPerDay))
-	}
-	if err != nil {
-		return none, err
-	}
-	o := simulate.Options{Traffic: t, Runs: pageRuns, Seed: 1}
-	if v.Grid {
-		o.GridRuns, o.Suggest = pageGridRuns, true
-	}
-	result, err := controller.Simulate(ctx, parsed, o)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return none, fmt.Errorf("the simulation did not end within %s: run it on your own machine with serin simulate", pageLimit)
-	}
-	return result, err
 }
 
 // resultOf puts a result in words.

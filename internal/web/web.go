@@ -214,6 +214,7 @@ type server struct {
 	static *staticFiles
 	pages  *templates
 	cross  *http.CrossOriginProtection
+	played played
 }
 
 // New parses the templates and returns the dashboard's handler, which may be

@@ -2,12 +2,14 @@
 import { startDialogs } from './dialogs.js';
 import { startKeys } from './keys.js';
 import { startCharts } from './charts.js';
+import { startPlaying } from './playing.js';
 import { startLive, startClocks } from './live.js';
 
 startDialogs();
 startKeys();
 startClocks();
 startCharts();
+startPlaying();
 startLive();
 
 // The sign-in link carries its token behind "#", which is never sent or logged.
