@@ -220,7 +220,7 @@ func (r *run) judge(list []*plan.Rule, use judge.Use, now time.Time) []judge.Ver
 	s := &r.state
 	exposure, control := r.rec.Shares(now)
 	place := judge.Place{Stage: s.Stage, Planned: len(r.plan.Stages), Exposure: exposure, ControlShare: control,
-		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt, Levels: r.levels}
+		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt, MismatchAccepted: s.MismatchAccepted(), Levels: r.levels}
 	var asked []*plan.Rule
 	var places []int
 	for i, rule := range list {

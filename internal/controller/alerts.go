@@ -67,7 +67,7 @@ func (c *Controller) alertPlan(id, project string, p *plan.Plan, s rollout.State
 	share := float64(s.Exposure) / float64(flag.Everyone)
 	return AlertPlan{Rollout: id, Project: project, Plan: p, Judge: release.Judge, Over: store.Over(s.Status), Place: judge.Place{
 		Stage: s.Stage, Planned: len(p.Stages), Exposure: share, ControlShare: 1 - share,
-		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt,
+		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt, MismatchAccepted: s.MismatchAccepted(),
 		Levels: release.Levels(p, p, s.Revisions, p.Judge.FalseRollback),
 	}}
 }

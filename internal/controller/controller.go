@@ -86,6 +86,7 @@ type Interval struct {
 	Attempt, Stage int
 	Odds           float64 // share of new / share of old
 	From           time.Time
+	Fresh          []string // metrics whose comparisons count from here on only
 }
 
 // Point is one value of a series; a nil arm is a gap.

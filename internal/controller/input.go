@@ -154,8 +154,8 @@ func (w *worker) place() judge.Place {
 	share := float64(s.Exposure) / float64(flag.Everyone)
 	return judge.Place{
 		Stage: s.Stage, Planned: len(w.plan.Stages), Exposure: share, ControlShare: 1 - share,
-		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt,
-		Levels: release.Levels(w.begun, w.plan, w.state.Revisions, w.plan.Judge.FalseRollback),
+		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt, MismatchAccepted: s.MismatchAccepted(),
+		Levels: release.Levels(w.begun, w.plan, w.state.Revisions, w.plan.Judge.FalseRollback, w.state.Again...),
 	}
 }
 

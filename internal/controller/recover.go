@@ -136,7 +136,7 @@ func (w *worker) adopt(ctx context.Context) {
 func intervals(s rollout.State) []Interval {
 	out := make([]Interval, len(s.Intervals))
 	for i, v := range s.Intervals {
-		out[i] = Interval{Attempt: v.Run, Stage: v.Stage, Odds: odds(v.Exposure), From: v.From}
+		out[i] = Interval{Attempt: v.Run, Stage: v.Stage, Odds: odds(v.Exposure), From: v.From, Fresh: v.Fresh}
 	}
 	return out
 }

@@ -253,7 +253,11 @@ func (x *adder) count(d *definition, metric string, s sample) {
 			x.out.places = append(x.out.places, place{x.r.target.Rollout, metric, g, c.attempt, c.interval, c.minute, d.m.Field, s.value})
 		}
 	}
-	if metric == d.m.Name && (x.in[judge.AssignedNew] || x.in[judge.AssignedOld]) {
+	if !x.in[judge.AssignedNew] && !x.in[judge.AssignedOld] {
+		return
+	}
+	x.testShares(d, metric, s.n)
+	if metric == d.m.Name {
 		x.test(d, s)
 	}
 }

@@ -27,13 +27,13 @@ func (v *view) band(d *definition, canary judge.Window, from, to time.Time) (low
 		}
 		lo, hi, ok = v.countBand(d, canary, from, to)
 	case plan.Quantile:
-		lo, hi, ok = stats.QuantileInterval(canary.Sketch, d.m.Q, v.r.testOf(d.m.Name).loadEffect(), bandLevel)
+		lo, hi, ok = stats.QuantileInterval(canary.Sketch, d.m.Q, loadEffect(&v.r.testOf(d.m.Name).clusters), bandLevel)
 	case plan.Ratio:
 		if v.users(d.m.Of) || v.users(d.m.Per) || canary.Sum != math.Trunc(canary.Sum) {
 			return nil, nil
 		}
 		n := int64(canary.Sum)
-		lo, hi, ok = stats.ProportionInterval(min(canary.Count, n), n, 1, bandLevel)
+		lo, hi, ok = stats.ProportionInterval(min(canary.Count, n), n, loadEffect(&v.r.testOf(d.m.Name).clusters), bandLevel)
 	}
 	if !ok || math.IsNaN(lo) || math.IsInf(hi, 0) || math.IsNaN(hi) {
 		return nil, nil

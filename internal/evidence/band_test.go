@@ -59,6 +59,13 @@ func TestBands(t *testing.T) {
 			t.Errorf("%s: %v wide, with less data %v", metric, w, small[metric])
 		}
 	}
+	even, _ := width("error_rate")
+	for range 300 { // of control, so that the canary stays what it is
+		g.send(g.failure(g.userOf(telemetry.Old, 0), "error"))
+	}
+	if w, _ := width("error_rate"); w <= even {
+		t.Errorf("error_rate: %v wide, though one user has bursts; %v without", w, even)
+	}
 	points, err := g.e.Series("demo-1", "errors", t0.Add(-24*time.Hour), t0, 5)
 	if err != nil {
 		t.Fatal(err)

@@ -87,9 +87,10 @@ func sortedBlocks(m map[blockKey]*blockSums) []blockKey {
 	return slices.SortedFunc(maps.Keys(m), blockKey.compare)
 }
 
-// stageOf is the stage of a closed block, false for blocks outside the attempt.
-func (r *rollout) stageOf(k blockKey) (int, bool) {
-	if k.attempt != r.target.Attempt || k.interval < 0 || k.interval >= len(r.target.Intervals) {
+// stageOf is the stage of a metric's closed block, false for blocks outside the
+// attempt and before a revision let the metric's comparisons begin empty.
+func (r *rollout) stageOf(metric string, k blockKey) (int, bool) {
+	if k.interval < r.since(metric) || k.attempt != r.target.Attempt || k.interval < 0 || k.interval >= len(r.target.Intervals) {
 		return 0, false
 	}
 	return r.target.Intervals[k.interval].Stage, true
@@ -126,7 +127,7 @@ func (r *rollout) closeBlocks(d *definition, t *testState, now int64) {
 	keys := sortedBlocks(found)
 	for _, k := range keys {
 		b := found[k]
-		stage, ours := r.stageOf(k)
+		stage, ours := r.stageOf(d.m.Name, k)
 		if ours && t.ready {
 			for _, s := range shifts {
 				t.shifted[s] = append(t.shifted[s], stats.Block{
@@ -153,10 +154,25 @@ func (r *rollout) closeRatio(d *definition, t *testState, now int64) {
 	}
 	found := map[blockKey]*blockSums{}
 	r.blocksAfter(top, t.newest, now, func(b *blockSums, i int, c *cell) { b.bad[i] += c.count }, found)
-	r.blocksAfter(bottom, t.newest, now, func(b *blockSums, i int, c *cell) { b.n[i] += c.count }, found)
+	count := func(metric string, of func(begin int64) bool) {
+		r.blocksAfter(metric, t.newest, now, func(b *blockSums, i int, c *cell) {
+			if of == nil || of(r.blockOf(c).begin) {
+				b.n[i] += c.count
+			}
+		}, found)
+	}
+	if bottom != requestsName {
+		count(bottom, nil)
+	} else {
+		// Which of the two it is depends on what came before a block, so that a
+		// restart finds the same.
+		since := r.first(requestsName)
+		count(requestsName, func(begin int64) bool { return begin > since })
+		count(requestsPages, func(begin int64) bool { return begin <= since || since == 0 })
+	}
 	keys := sortedBlocks(found)
 	for _, k := range keys {
-		stage, ours := r.stageOf(k)
+		stage, ours := r.stageOf(d.m.Name, k)
 		if !ours {
 			continue
 		}
@@ -176,7 +192,7 @@ func (r *rollout) closeRatio(d *definition, t *testState, now int64) {
 func (r *rollout) parts(d *definition) (top, bottom string) {
 	switch {
 	case d.m.Kind == plan.Ratio:
-		return d.m.Of, r.requests(d.m.Per)
+		return d.m.Of, d.m.Per
 	case d.m.Name == "logins":
 		return d.m.Name, d.m.Name + allSuffix
 	case d.m.Name == "crash_free":
@@ -185,16 +201,28 @@ func (r *rollout) parts(d *definition) (top, bottom string) {
 	return "", ""
 }
 
+// The metric that page loads stand in for until the first of it arrives, and their
+// series.
+const (
+	requestsName  = "requests"
+	requestsPages = requestsName + pagesSuffix
+)
+
 // requests is the series of a denominator: page loads stand in for requests
 // where no requests ever arrived.
 func (r *rollout) requests(metric string) string {
-	if metric != "requests" {
-		return metric
+	if metric == requestsName && r.first(metric) == 0 {
+		return requestsPages
 	}
+	return metric
+}
+
+// first is when the first event of a metric arrived, Unix ms; 0 = none did.
+func (r *rollout) first(metric string) (at int64) {
 	for g := range 3 {
-		if s := r.peek(metric, g); s != nil && s.newest != 0 {
-			return metric
+		if s := r.peek(metric, g); s != nil && len(s.hours) > 0 && (at == 0 || s.hours[0].first < at) {
+			at = s.hours[0].first
 		}
 	}
-	return metric + pagesSuffix
+	return at
 }

@@ -38,8 +38,8 @@ func (v *view) data() judge.Data {
 	lost := r.sum(seriesLost, now-hourMS, now)
 	d.Incomplete = lost > 0 && ratio(lost, lost+r.sum(seriesScope, now-hourMS, now)) > lossShare
 
-	d.Mismatch = r.mismatch()
-	d.LossByArm = r.loss.unequal && r.loss.Attempt == r.target.Attempt
+	d.Mismatch = r.mismatch() || r.loss.Mismatch && r.loss.Attempt == r.target.Attempt
+	d.LossByArm = r.loss.Unequal && r.loss.Attempt == r.target.Attempt
 
 	from := v.r.target.AttemptAt
 	if from.IsZero() {

@@ -41,6 +41,8 @@ type definition struct {
 	// compared: a rule compares it with control or baseline, so its tests are kept.
 	compared bool
 	counted  bool // a count or user metric of telemetry: judged on arrival
+	// shares are the compared shares of which this is a part.
+	shares []*definition
 }
 
 // compile reads the metrics of a plan.
@@ -63,6 +65,16 @@ func compile(p *plan.Plan) ([]*definition, error) {
 		}
 		counted := (m.Kind == plan.Count || m.Kind == plan.Users) && m.Of != "requests" && m.Of != "sessions" && m.Of != "pages" && m.Of != "spans"
 		defs = append(defs, &definition{m: m, filter: f, where: where, compared: compared[name], counted: counted || isFailure(m)})
+	}
+	for _, share := range defs {
+		if share.m.Kind != plan.Ratio || !share.compared {
+			continue
+		}
+		for _, part := range defs {
+			if part.m.Name == share.m.Of || part.m.Name == share.m.Per {
+				part.shares = append(part.shares, share)
+			}
+		}
 	}
 	return defs, nil
 }

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,8 +17,11 @@ import (
 // remembers. It removes the id and its digest alike. Cells stay: they hold
 // counts and, of the newest minutes, heads of SHA-256 of ids, as sets of
 // issues do, of which those of more than stats.ExactLimit users cannot lose
-// one. Tests go on without the user. What arrives afterwards is new, also what
-// is on its way now.
+// one. Tests go on without the user; only how many loads there were of one whom
+// nobody knows any more, and how many of them were bad, stays without a name: their
+// sums are in the cells, and that they were one person's must not be forgotten with
+// the person, or bursts would pass for many. What arrives afterwards is new, also
+// what is on its way now.
 //
 // a, of which verb and target are set here, is written with it; its target is
 // the user's digest, never the id. The error is ErrUnavailable where the store failed;
@@ -54,9 +58,11 @@ func (e *Engine) forget(f *store.Forget) (exposures int64, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.queue.forget(e.rollouts, f)
+	var nameless []store.UserRow
 	for _, r := range e.rollouts {
 		if sameProject(r.target.Project, f.Project) {
-			exposures += r.forget(f.Users)
+			n, rows := r.forget(f.Users)
+			exposures, nameless = exposures+n, append(nameless, rows...)
 		}
 	}
 	f.Pending = e.loads.forget(f)
@@ -67,7 +73,7 @@ func (e *Engine) forget(f *store.Forget) (exposures int64, err error) {
 	if err := e.issues.collect(&b); err != nil {
 		return 0, err
 	}
-	f.Issues, f.Rows = b.Issues, b.Users
+	f.Issues, f.Rows = b.Issues, append(b.Users, nameless...)
 	return exposures, nil
 }
 
@@ -81,14 +87,23 @@ func (q *queue) forget(rollouts map[string]*rollout, f *store.Forget) {
 	})
 }
 
-// forget removes users from the rows of the rollout, and from its tests.
-func (r *rollout) forget(users []string) (exposures int64) {
+// namelessMark begins the names under which the loads of forgotten users are kept.
+const namelessMark = "~forgotten "
+
+// forget removes users from the rows of the rollout, and from its tests, and returns
+// what is to be kept of them without a name.
+func (r *rollout) forget(users []string) (exposures int64, nameless []store.UserRow) {
 	affected := false
 	for _, user := range users {
 		r.members.users.Delete(user)
 		exposures += r.exposed.forget(user)
-		for _, rows := range r.users {
+		for metric, rows := range r.users {
 			if row := rows[user]; row != nil {
+				if max(row.loads, row.above) > 0 {
+					rest := &userRow{attempt: row.attempt, loads: row.loads, above: row.above, means: row.means}
+					out := store.UserRow{Rollout: r.target.Rollout, Metric: metric, User: namelessMark + rand.Text(), Data: rest.encode()}
+					rows[out.User], nameless = rest, append(nameless, out)
+				}
 				delete(rows, user)
 				delete(r.dirtyUsers, row)
 				delete(r.slowUsers, row)
@@ -99,7 +114,7 @@ func (r *rollout) forget(users []string) (exposures int64) {
 	if affected {
 		r.rebuildTests()
 	}
-	return exposures
+	return exposures, nameless
 }
 
 // forget drops a user's exposures and returns how many waited for telemetry.

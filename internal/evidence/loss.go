@@ -133,9 +133,13 @@ type loss struct {
 	Opened  []stats.Block `json:"opened,omitempty"`
 	Closed  []stats.Block `json:"closed,omitempty"`
 
-	joined  bool // this process is among Runs
-	unequal bool
-	dirty   bool
+	// Unequal and Mismatch are alarms, of this and of sample ratio mismatch: they
+	// stand to the end of the attempt, whatever comes after.
+	Unequal  bool `json:"unequal,omitempty"`
+	Mismatch bool `json:"mismatch,omitempty"`
+
+	joined bool // this process is among Runs
+	dirty  bool
 }
 
 // settle counts the exposed users whose time is over.
@@ -144,6 +148,9 @@ func (r *rollout) settle(now int64) {
 		r.loss = loss{Attempt: r.target.Attempt}
 	}
 	l := &r.loss
+	if !l.Mismatch && r.mismatch() {
+		l.Mismatch, l.dirty = true, true
+	}
 	if hour := now / hourMS; len(l.Opened) > 0 && l.Open != hour {
 		l.Closed, l.Opened, l.dirty = append(l.Closed, l.Opened...), nil, true
 		l.judge()
@@ -198,7 +205,7 @@ func (l *loss) judge() {
 		swapped[i] = b
 	}
 	phi := float64(max(l.Runs, 1))
-	l.unequal = l.unequal || stats.OddsE(lost, phi) >= limit || stats.OddsE(swapped, phi) >= limit
+	l.Unequal = l.Unequal || stats.OddsE(lost, phi) >= limit || stats.OddsE(swapped, phi) >= limit
 }
 
 // collectLoss writes what exposures showed, once a minute where it changed.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"serin/internal/flag"
+	"serin/internal/judge"
+	"serin/internal/stats"
 	"serin/internal/store"
 	"serin/internal/telemetry"
 )
@@ -79,5 +81,58 @@ func TestLossesRefuseRubbish(t *testing.T) {
 	g := newRig(t, nil)
 	if got := takeLosses(map[string]store.Value{lossPrefix + "x": {Text: "{"}, lossPrefix + "y": {Text: `{"attempt":2}`}}, g.e.log); len(got) != 1 || got["y"].Attempt != 2 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestAlarmsStand: what was alarmed of stands until the attempt ends, though the
+// numbers become even again and the process begins anew.
+func TestAlarmsStand(t *testing.T) {
+	g := newRig(t, nil)
+	hour := func(silentNew, silentOld int64) {
+		g.e.mu.Lock()
+		l := &g.e.rollouts["demo-1"].loss
+		l.Attempt, l.Runs = 1, 1
+		l.Closed = append(l.Closed, stats.Block{New: 200, BadNew: silentNew, Old: 200, BadOld: silentOld})
+		l.judge()
+		l.dirty = true
+		g.e.mu.Unlock()
+	}
+	for range 2 {
+		hour(80, 40)
+	}
+	if !g.view().Data().LossByArm {
+		t.Fatal("no alarm of 80 against 40 of 200")
+	}
+	for range 12 {
+		hour(40, 40)
+	}
+	g.clock.Advance(time.Minute)
+	g.send(g.failure("u0", "info"))
+	g.restart()
+	if !g.view().Data().LossByArm {
+		t.Error("the alarm of lost telemetry is gone")
+	}
+	see := func(fresh, old int) {
+		g.e.mu.Lock()
+		defer g.e.mu.Unlock()
+		r := g.e.rollouts["demo-1"]
+		r.sight(1, 0, judge.AssignedNew, 1) // there are counts
+		n := r.ratio.counts[0]
+		n[0], n[1] = n[0]+int64(fresh), n[1]+int64(old)
+		r.settle(toMS(g.clock.Now()))
+	}
+	see(640, 460)
+	if !g.view().Data().Mismatch {
+		t.Fatal("640 against 460 of an even split is no alarm")
+	}
+	see(2000, 2000)
+	if !g.view().Data().Mismatch {
+		t.Error("the alarm of group sizes is gone")
+	}
+	g.clock.Advance(time.Minute)
+	g.send(g.failure("u0", "info"))
+	g.restart()
+	if !g.view().Data().Mismatch {
+		t.Error("the alarm of group sizes is gone after a restart")
 	}
 }

@@ -81,7 +81,7 @@ func (e *Engine) Replay(ctx context.Context, t Target) (*Replay, error) {
 	x.r.target.Rollout = t.Rollout
 	x.r.target.Attempt = attempt
 	for metric, users := range rows {
-		if d := x.r.byName[metric]; d != nil && d.m.Kind == plan.Quantile && d.compared {
+		if d := x.r.byName[metric]; d != nil && (d.m.Kind == plan.Quantile || d.m.Kind == plan.Ratio) && d.compared {
 			for _, u := range users {
 				x.r.testOf(metric).loadsOf(u, 1)
 			}

@@ -28,9 +28,13 @@ type testState struct {
 	newest    blockKey      // up to this one blocks are closed
 	looked    int64         // Unix minute in which that was looked at last
 	ledger    stats.Ledger
-	// Sums over control's users: loads n and loads above the threshold x.
-	sumN, sumX, sumNN, sumNX, sumXX float64
-	means                           map[int]*[2]stats.Moments // by interval: new, old
+	// clusters are sums over users, each with n loads of which x were bad: of a
+	// quantile control's users, of a share those of both arms in the attempt.
+	clusters stats.Moments
+	// starts are the same of a share's trials from a stage on, by that stage.
+	starts   []stats.Moments
+	means    map[int]*[2]stats.Moments  // by interval: new, old
+	returned map[[2]int]*[2]stats.Joint // by two intervals, the earlier first
 }
 
 type cellOf struct{ interval, last int }
@@ -53,17 +57,24 @@ func (r *rollout) rebuildTests() {
 		}
 		t := r.testOf(d.m.Name)
 		for _, u := range r.users[d.m.Name] {
-			t.loadsOf(u, 1)
+			if d.m.Kind == plan.Quantile || u.attempt == r.target.Attempt {
+				t.loadsOf(u, 1)
+			}
 			if u.attempt != r.target.Attempt {
 				continue
 			}
-			last := -1
+			from, last := r.since(d.m.Name), -1
 			for _, c := range u.counted {
-				t.affected(c, last)
-				last = c.stage
+				if c.interval >= from {
+					t.affected(c, last)
+					last = c.stage
+				}
 			}
-			for _, m := range u.means {
-				t.meanOf(m, 1)
+			switch d.m.Kind {
+			case plan.Average:
+				t.meansOf(u, from, 1)
+			case plan.Ratio:
+				r.sharesOf(t, u, from, 1)
 			}
 			if last == r.target.Stage && last >= 0 {
 				t.events[side(u.counted[len(u.counted)-1].arm)] += u.events
@@ -82,6 +93,17 @@ func (r *rollout) newStage() {
 	}
 }
 
+// since is the interval of the attempt from which on a metric's comparisons count: 0,
+// or where a revision let them begin empty.
+func (r *rollout) since(metric string) int {
+	for i, in := range slices.Backward(r.target.Intervals) {
+		if slices.Contains(in.Fresh, metric) {
+			return i
+		}
+	}
+	return 0
+}
+
 func side(a telemetry.Arm) int {
 	if a == telemetry.New {
 		return 0
@@ -97,14 +119,10 @@ func (t *testState) affected(c countedIn, last int) {
 	t.cells[k][side(c.arm)]++
 }
 
-// loadsOf adds (sign 1) or takes away (-1) a control user's loads.
+// loadsOf adds (sign 1) or takes away (-1) a user's loads. What is bad is of a load,
+// also where no load was reported for it.
 func (t *testState) loadsOf(u *userRow, sign float64) {
-	n, x := float64(u.loads), float64(u.above)
-	t.sumN += sign * n
-	t.sumX += sign * x
-	t.sumNN += sign * n * n
-	t.sumNX += sign * n * x
-	t.sumXX += sign * x * x
+	t.clusters.AddUser(max(u.loads, u.above), float64(u.above), sign)
 }
 
 // test notes an event of an assigned user for the sequential tests.
@@ -126,7 +144,7 @@ func (x *adder) test(d *definition, s sample) {
 			u.above++
 		}
 		t.loadsOf(u, 1)
-		r.slowUsers[u] = rowKey(r, d, x.name)
+		r.later(u, d, x.name)
 	case plan.Average:
 		if r.target.Active && r.target.Stage >= 0 && len(r.target.Intervals) > 0 {
 			x.testMean(d, t, s.value)
@@ -140,7 +158,7 @@ func (x *adder) test(d *definition, s sample) {
 			u.attempt, u.counted, u.events = r.target.Attempt, nil, 0
 		}
 		stage := r.target.Stage
-		if last := u.lastStage(); last < stage {
+		if last := u.lastStage(r.since(d.m.Name)); last < stage {
 			c := countedIn{r.interval(), stage, x.a.Assigned}
 			u.counted, u.events = append(u.counted, c), 0
 			t.affected(c, last)
@@ -152,6 +170,42 @@ func (x *adder) test(d *definition, s sample) {
 	}
 }
 
+// testShares notes what an event of an assigned user is to the shares that d is a
+// part of: a trial, or a bad outcome of one. metric is the series it counts in.
+func (x *adder) testShares(d *definition, metric string, n int64) {
+	r := x.r
+	if x.name == "" || !r.target.Active || r.target.Stage < 0 {
+		return
+	}
+	for _, share := range d.shares {
+		top, bottom := share.m.Of == metric, r.requests(share.m.Per) == metric
+		if !top && !bottom {
+			continue
+		}
+		t, u := r.testOf(share.m.Name), r.userRow(share.m.Name, x.name)
+		if u.attempt != r.target.Attempt {
+			u.attempt, u.loads, u.above, u.means = r.target.Attempt, 0, 0, nil
+		}
+		from := r.since(share.m.Name)
+		t.loadsOf(u, -1)
+		r.sharesOf(t, u, from, -1)
+		in := u.meanIn(r.interval(), x.a.Assigned)
+		if top {
+			u.above, in.sum = u.above+n, in.sum+float64(n)
+		}
+		if bottom {
+			u.loads, in.n = u.loads+n, in.n+n
+		}
+		t.loadsOf(u, 1)
+		r.sharesOf(t, u, from, 1)
+		if top { // with the cells that have it: a crash must not forget whose it was
+			r.dirtyUsers[u] = rowKey(r, share, x.name)
+		} else {
+			r.later(u, share, x.name)
+		}
+	}
+}
+
 // testMean adds a value to its user's sum in the open interval. A vital that
 // is replaced later keeps its first value here.
 func (x *adder) testMean(d *definition, t *testState, value float64) {
@@ -160,37 +214,82 @@ func (x *adder) testMean(d *definition, t *testState, value float64) {
 	if u.attempt != r.target.Attempt {
 		u.attempt, u.counted, u.events, u.means = r.target.Attempt, nil, 0, nil
 	}
-	n := len(u.means)
-	if n == 0 || u.means[n-1].interval != r.interval() || u.means[n-1].arm != x.a.Assigned {
-		u.means, n = append(u.means, meanIn{interval: r.interval(), arm: x.a.Assigned}), n+1
-	}
-	m := &u.means[n-1]
-	t.meanOf(*m, -1)
+	from := r.since(d.m.Name)
+	t.meansOf(u, from, -1)
+	m := u.meanIn(r.interval(), x.a.Assigned)
 	m.n, m.sum = m.n+1, m.sum+value
-	t.meanOf(*m, 1)
+	t.meansOf(u, from, 1)
 	r.dirtyUsers[u] = rowKey(r, d, x.name)
 }
 
-// meanOf adds (sign 1) or takes away (-1) a user's values of an interval.
-func (t *testState) meanOf(m meanIn, sign float64) {
+// meansOf adds (sign 1) or takes away (-1) a user's values in the intervals from one
+// on.
+func (t *testState) meansOf(u *userRow, from int, sign float64) {
 	if t.means == nil {
-		t.means = map[int]*[2]stats.Moments{}
+		t.means, t.returned = map[int]*[2]stats.Moments{}, map[[2]int]*[2]stats.Joint{}
 	}
-	if t.means[m.interval] == nil {
-		t.means[m.interval] = new([2]stats.Moments)
+	for i, m := range u.means {
+		if m.interval < from {
+			continue
+		}
+		if t.means[m.interval] == nil {
+			t.means[m.interval] = new([2]stats.Moments)
+		}
+		t.means[m.interval][side(m.arm)].AddUser(m.n, m.sum, sign)
+		for _, before := range u.means[:i] {
+			if before.arm != m.arm || before.interval == m.interval || before.interval < from {
+				continue
+			}
+			k := [2]int{before.interval, m.interval}
+			if t.returned[k] == nil {
+				t.returned[k] = new([2]stats.Joint)
+			}
+			t.returned[k][side(m.arm)].AddUser(before.n, before.sum, m.n, m.sum, sign)
+		}
 	}
-	t.means[m.interval][side(m.arm)].AddUser(m.n, m.sum, sign)
 }
 
-// strataOfMeans are the moments by interval.
+// sharesOf adds (sign 1) or takes away (-1) a user's trials, from an interval on, to
+// what is known of them since each stage.
+func (r *rollout) sharesOf(t *testState, u *userRow, from int, sign float64) {
+	var n int64
+	var bad float64
+	at := len(u.means) - 1
+	for stage := r.target.Stage; stage >= 0; stage-- {
+		for ; at >= 0 && u.means[at].interval >= from && u.means[at].interval < len(r.target.Intervals) &&
+			r.target.Intervals[u.means[at].interval].Stage >= stage; at-- {
+			n, bad = n+u.means[at].n, bad+u.means[at].sum
+		}
+		for len(t.starts) <= stage {
+			t.starts = append(t.starts, stats.Moments{})
+		}
+		t.starts[stage].AddUser(max(n, int64(bad)), bad, sign)
+	}
+}
+
+// strataOfMeans are the moments by interval, with the users who returned.
 func (r *rollout) strataOfMeans(t *testState) []stats.MeanStratum {
 	var out []stats.MeanStratum
 	for i, interval := range r.target.Intervals {
 		if m := t.means[i]; m != nil {
-			out = append(out, stats.MeanStratum{Interval: i, Stage: interval.Stage, New: m[0], Old: m[1]})
+			k := stats.MeanStratum{Interval: i, Stage: interval.Stage, New: m[0], Old: m[1]}
+			for before := range i {
+				if j := t.returned[[2]int{before, i}]; j != nil {
+					k.With = append(k.With, stats.MeanPair{Interval: before, New: j[0], Old: j[1]})
+				}
+			}
+			out = append(out, k)
 		}
 	}
 	return out
+}
+
+// later writes a user's row at the next tick.
+func (r *rollout) later(u *userRow, d *definition, user string) {
+	if !u.waits {
+		u.waits = true
+		r.slowUsers[u] = rowKey(r, d, user)
+	}
 }
 
 func rowKey(r *rollout, d *definition, user string) store.UserRow {
@@ -208,7 +307,10 @@ func (r *rollout) snapshot(metric string, now int64) judge.Tests {
 	if d == nil || !d.compared {
 		return out
 	}
-	t, numerator := r.testOf(metric), r.tests[metric]
+	if from := r.since(metric); from > 0 {
+		out.From = r.target.Intervals[from].From
+	}
+	t := r.testOf(metric)
 	r.close(d, t, now)
 	out.Ledger = &t.ledger
 	switch d.m.Kind {
@@ -217,23 +319,31 @@ func (r *rollout) snapshot(metric string, now int64) judge.Tests {
 		for s, list := range t.shifted {
 			out.Shifted[s] = slices.Clip(list)
 		}
-		out.Phi = t.loadEffect()
+		out.Phi = loadEffect(&t.clusters)
 		return out
 	case plan.Average:
 		out.Means = r.strataOfMeans(t)
 		return out
 	case plan.Ratio:
-		numerator = r.testOf(d.m.Of)
+		out.Blocks = slices.Clip(t.blocks)
+		out.Phi = loadEffect(&t.clusters)
+		for i := range t.starts {
+			out.PhiSince = append(out.PhiSince, loadEffect(&t.starts[i]))
+		}
+		out.Anonymous = t.clusters.N == 0
+		if top := r.testOf(d.m.Of); out.Anonymous { // trials by user are not known: as bursts
+			out.Phi = stats.EventsPhi(top.squares, float64(top.events[0]+top.events[1]))
+		}
+		return out
 	}
-	out.Blocks = slices.Clip(t.blocks)
-	for k, n := range numerator.cells {
+	for k, n := range t.cells {
 		out.Cells = append(out.Cells, stats.UserCell{Interval: k.interval, Last: k.last, New: n[0], Old: n[1]})
 	}
 	slices.SortFunc(out.Cells, func(a, b stats.UserCell) int {
 		return cmp.Or(cmp.Compare(a.Interval, b.Interval), cmp.Compare(a.Last, b.Last))
 	})
-	out.EventsNew, out.EventsOld = numerator.events[0], numerator.events[1]
-	out.Phi = stats.EventsPhi(numerator.squares, float64(out.EventsNew+out.EventsOld))
+	out.EventsNew, out.EventsOld = t.events[0], t.events[1]
+	out.Phi = stats.EventsPhi(t.squares, float64(out.EventsNew+out.EventsOld))
 	return out
 }
 
@@ -255,11 +365,11 @@ func (r *rollout) close(d *definition, t *testState, now int64) {
 	}
 }
 
-// loadEffect is the design effect of loads: Σ(x − p n)² / (p(1−p) Σ n) over
-// control's users (docs/statistics.md, "Quantiles: deflation"), at least 1.
-func (t *testState) loadEffect() float64 {
-	if t.sumN == 0 || t.sumX == 0 || t.sumX == t.sumN {
+// loadEffect is the design effect of loads that come of the same users
+// (docs/statistics.md, "Sticky users and loads"), at least 1.
+func loadEffect(c *stats.Moments) float64 {
+	if !(c.N > 0) {
 		return 1
 	}
-	return stats.LoadsPhi(t.sumX/t.sumN, t.sumXX, t.sumNX, t.sumNN, t.sumN)
+	return stats.LoadsPhi(c.X/c.N, c.XX, c.NX, c.NN, c.N)
 }

@@ -78,14 +78,16 @@ const rowVersion = 1
 // userRow is what is remembered of one user and metric.
 type userRow struct {
 	attempt int
-	counted []countedIn // once per stage, in order, of this attempt
+	counted []countedIn // once per stage and revision, in order, of this attempt
 	events  int64       // in the stage counted last
-	loads   int64       // control's loads, all attempts
-	above   int64       // of these, above the threshold of their time
-	means   []meanIn    // of averages: by allocation interval, in order, of this attempt
+	loads   int64       // of a quantile control's, all attempts; of a share the attempt's trials
+	above   int64       // of these, above the threshold of their time, or bad
+	waits   bool        // in slowUsers
+	means   []meanIn    // of averages and shares: by allocation interval, in order, of this attempt
 }
 
-// meanIn is what a user's values of an average add up to in an interval.
+// meanIn is what a user's values of an average add up to in an interval; of a share
+// n is the trials and sum the bad ones.
 type meanIn struct {
 	interval int
 	arm      telemetry.Arm
@@ -99,8 +101,18 @@ type countedIn struct {
 	arm             telemetry.Arm
 }
 
-func (u *userRow) lastStage() int {
-	if n := len(u.counted); n > 0 {
+// meanIn finds or makes what is in an interval and an arm, the newest.
+func (u *userRow) meanIn(interval int, arm telemetry.Arm) *meanIn {
+	if n := len(u.means); n == 0 || u.means[n-1].interval != interval || u.means[n-1].arm != arm {
+		u.means = append(u.means, meanIn{interval: interval, arm: arm})
+	}
+	return &u.means[len(u.means)-1]
+}
+
+// lastStage is the stage in which the user counted last, from an interval on; -1 =
+// not yet.
+func (u *userRow) lastStage(from int) int {
+	if n := len(u.counted); n > 0 && u.counted[n-1].interval >= from {
 		return u.counted[n-1].stage
 	}
 	return -1

@@ -40,6 +40,7 @@ type Interval struct {
 	Attempt, Stage int
 	Odds           float64 // share of new / share of control
 	From           time.Time
+	Fresh          []string // metrics whose comparisons count from here on only
 }
 
 // rollout is what the engine holds for one Target. Engine.mu guards it, but
@@ -114,6 +115,7 @@ func (e *Engine) Watch(t Target) error {
 		old.members.users.Range(func(user, _ any) bool { fresh.members.add(user.(string)); return true })
 	}
 	if old != nil {
+		fresh.inherit(old, toMS(e.clock.Now()))
 		fresh.loss = old.loss
 		if old.target.Attempt == t.Attempt {
 			fresh.exposed.inherit(old.exposed)
@@ -122,6 +124,20 @@ func (e *Engine) Watch(t Target) error {
 	e.rollouts[t.Rollout] = fresh
 	e.publishWatched()
 	return nil
+}
+
+// inherit takes over the rows that wait for the next tick under the plan before;
+// now is in Unix ms.
+func (r *rollout) inherit(old *rollout, now int64) {
+	if len(old.slowUsers) == 0 {
+		return
+	}
+	for u, key := range old.slowUsers {
+		r.userMap(key.Metric)[key.User] = u
+		r.slowUsers[u] = key
+	}
+	r.rebuildTests()
+	r.closeAll(now)
 }
 
 func samePlan(a, b *plan.Plan) bool { return a == b || a.Hash != "" && a.Hash == b.Hash }
@@ -293,6 +309,7 @@ func (r *rollout) collect(b *batch) error {
 // age frees memory and writes rows that need not be written at once.
 func (r *rollout) age(b *batch) {
 	for row, out := range r.slowUsers {
+		row.waits = false
 		r.dirtyUsers[row] = out
 	}
 	clear(r.slowUsers)

@@ -27,7 +27,7 @@ func (l *look) onBaseline(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 	if !m.User {
 		return l.plain(v, r, m, h, have)
 	}
-	u, lacks := baselineOf(m, h.Before)
+	u, lacks := baselineOf(m, h.Before, h.After)
 	if lacks != "" {
 		return v.unknown(cause, prefix+have+": "+lacks)
 	}
@@ -138,7 +138,7 @@ func (l *look) plain(v Verdict, r *plan.Rule, m *plan.Metric, h History, have st
 	}
 	means, all := map[int64]*level{}, &level{}
 	for _, s := range slots(h.Before, 1) {
-		if value, _, ok := u.read(s.w); ok {
+		if value, ok := u.value(s.w); ok {
 			if means[s.index%u.period] == nil {
 				means[s.index%u.period] = &level{}
 			}
@@ -150,7 +150,7 @@ func (l *look) plain(v Verdict, r *plan.Rule, m *plan.Metric, h History, have st
 	from, _, text, begun := l.span(r)
 	var now, then level
 	for _, s := range slots(h.After, 1) {
-		value, _, ok := u.read(s.w)
+		value, ok := u.value(s.w)
 		if at := means[s.index%u.period]; begun && ok && at != nil && !s.end.Add(-time.Hour).Before(from) {
 			now.sum, now.n, then.sum, then.n = now.sum+value, now.n+1, then.sum+at.sum/at.n, then.n+1
 		}

@@ -173,7 +173,7 @@ func TestBaselineFalseAlarms(t *testing.T) {
 			return Window{Users: int64(active * 0.05 * math.Exp(ar)), Active: int64(active), Known: true}
 		}
 		h := History{Before: hourly(start.Add(-7*24*time.Hour), 7*24, f), After: hourly(start, n, f)}
-		u, why := baselineOf(testPlan().Metrics["errors"], h.Before)
+		u, why := baselineOf(testPlan().Metrics["errors"], h.Before, h.After)
 		if why != "" {
 			t.Fatal(why)
 		}
@@ -217,4 +217,68 @@ func FuzzBaseline(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestBaselineOfRareShares: hours without a bad request are as good as any other.
+// Where they were left out, those that remained looked worse the less was expected
+// in them: a canary of a tenth of the traffic was rolled back for being small.
+func TestBaselineOfRareShares(t *testing.T) {
+	const runs, week = 100, 7 * 24
+	rule := func() *plan.Rule { return over(ref(limit("error_rate", plan.GT, 0.5), plan.Baseline), 6*time.Hour) }
+	for _, c := range []struct {
+		name     string
+		views    float64 // an hour
+		factor   float64
+		least    int // of runs that may and must be rolled back
+		most     int
+		mustKnow bool
+	}{
+		{"too few to tell", 833, 1, 0, 0, false},
+		{"as before", 2500, 1, 0, 3, true},
+		{"three times as many", 2500, 3, 98, runs, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			acted, known := 0, 0
+			for run := range runs {
+				rng := rand.New(rand.NewPCG(uint64(run), 31))
+				f := func(part, rate float64) func(time.Time) Window {
+					return func(at time.Time) Window {
+						n := c.views * part * day(at)
+						return Window{Sum: math.Round(n), Count: poissonOf(rng, n*rate), Active: int64(n / 5), Known: true}
+					}
+				}
+				h := History{Before: hourly(start.Add(-week*time.Hour), week, f(1, 0.005)), After: hourly(start, week, f(0.1, 0.005*c.factor))}
+				met := false
+				for hours := 6; hours <= week && !met; hours += 6 {
+					seen := h
+					seen.After = h.After[:hours]
+					ev := &past{fake: fake{windows: map[string][3]Window{}}, history: map[string]History{"error_rate": seen}}
+					v := verdictOf(t, rule(), Guard, ev, atFull(), time.Duration(hours)*time.Hour)
+					met = v.Status == Met
+					if v.Status != Unknown && hours == week-6 {
+						known++
+					}
+				}
+				if met {
+					acted++
+				}
+			}
+			if acted < c.least || acted > c.most {
+				t.Errorf("%d of %d rolled back, want %d to %d", acted, runs, c.least, c.most)
+			}
+			if c.mustKnow && known+acted < runs/2 {
+				t.Errorf("known in %d runs only", known)
+			}
+		})
+	}
+}
+
+// poissonOf draws a Poisson number (Knuth, "The Art of Computer Programming" 2, 3.4.1).
+func poissonOf(rng *rand.Rand, mean float64) int64 {
+	limit, p, n := math.Exp(-mean), rng.Float64(), int64(0)
+	for p > limit {
+		p *= rng.Float64()
+		n++
+	}
+	return n
 }

@@ -83,16 +83,6 @@ func allRules(p *plan.Plan) []*plan.Rule {
 	return out
 }
 
-// perStart runs a test of blocks for every start. For loads, process s is all
-// blocks from stage s on.
-func perStart(blocks []stats.Block, starts, planned int, test func([]stats.Block) float64) stats.Best {
-	per := make([]float64, starts)
-	for s := range per {
-		per[s] = test(stats.BlocksFrom(blocks, s))
-	}
-	return stats.BestStart(per, planned)
-}
-
 // noBlock is what quantiles and proportions wait for at first.
 const noBlock = "no block of loads has closed"
 
@@ -135,7 +125,7 @@ func (l *look) compareQuantile(r *plan.Rule, m *plan.Metric, t Tests) *compariso
 		if why != "" {
 			return stats.Best{}, why
 		}
-		return stats.BestStart(t.Ledger.OddsPerStart(float64(stats.Shift(x)), b, c.starts, t.Phi), l.place.Planned), ""
+		return stats.BestStart(t.Ledger.OddsPerStart(float64(stats.Shift(x)), b, c.starts, t.phi), l.place.Planned), ""
 	}
 	c.sample = func(start int) Sample { return c.loads(loads, start, false) }
 	c.interval = func(start int, alpha float64) (low, high float64, ok bool) {
@@ -164,56 +154,6 @@ func (l *look) compareQuantile(r *plan.Rule, m *plan.Metric, t Tests) *compariso
 			return 0, why
 		}
 		return t.Ledger.OddsSafe(float64(stats.Shift(x)), b, c.starts-1, x, t.Phi), ""
-	}
-	return c
-}
-
-// rare is the share of bad outcomes up to which a proportion is tested as a
-// rate, with its exposures as trials.
-const rare = 0.05
-
-// compareRatio tests a proportion: rare ones by their rate per trial, common
-// ones and those of which more is better by odds.
-func (l *look) compareRatio(m *plan.Metric, t Tests) *comparison {
-	c := &comparison{starts: begun(t, t.Blocks), what: "trials", none: noBlock, approx: t.Phi > 1}
-	var bad, all int64
-	for _, b := range t.Blocks {
-		c.units += b.New + b.Old
-		bad, all = bad+b.BadOld, all+b.Old
-	}
-	c.sample = func(start int) Sample { return c.loads(t.Blocks, start, true) }
-	if !m.UpGood && float64(bad) <= rare*float64(all) {
-		l.asRate(c, t)
-		return c
-	}
-	c.interval = func(start int, alpha float64) (low, high float64, ok bool) {
-		s := c.loads(t.Blocks, start, true)
-		lowA, highA, okA := stats.ProportionInterval(s.New, s.OfNew, t.Phi, alpha/2)
-		lowB, highB, okB := stats.ProportionInterval(s.Old, s.OfOld, t.Phi, alpha/2)
-		if m.UpGood { // bad is what the metric does not count
-			lowA, highA, lowB, highB = 1-highA, 1-lowA, 1-highB, 1-lowB
-		}
-		return lowA / highB, highA / lowB, okA && okB && lowB > 0
-	}
-	c.need = func(margin, alpha float64) (have, want int64) {
-		s := c.loads(t.Blocks, -1, true)
-		if s.OfNew == 0 || s.OfOld == 0 {
-			return 0, 0
-		}
-		q := float64(s.Old) / float64(s.OfOld)
-		share := float64(s.OfNew) / float64(s.OfNew+s.OfOld)
-		null, ok := psi(q, margin, m.UpGood)
-		if !ok {
-			return 0, 0
-		}
-		return s.OfNew + s.OfOld, proofLoads(stats.OddsBound(share, q, q, null, alpha), t.Phi)
-	}
-	c.harm = func(x float64) (stats.Best, string) {
-		per := t.Ledger.OddsPerStart(x, predicted(t.Blocks, x, m.UpGood), c.starts, t.Phi)
-		return stats.BestStart(per, l.place.Planned), ""
-	}
-	c.safe = func(x float64) (float64, string) {
-		return t.Ledger.OddsSafe(x, predicted(t.Blocks, x, m.UpGood), c.starts-1, x, t.Phi), ""
 	}
 	return c
 }
@@ -278,72 +218,4 @@ func (l *look) since(t Tests, start int) time.Time {
 		return l.place.StageBegan
 	}
 	return l.startBegan(t, start)
-}
-
-// asRate fills the tests of a rare proportion.
-func (l *look) asRate(c *comparison, t Tests) {
-	c.strata = func(start int) []stats.Stratum { return trials(stats.BlocksFrom(t.Blocks, start)) }
-	c.stage = func() []stats.Stratum { return trials(stats.BlocksOf(t.Blocks, c.starts-1)) }
-	c.needs = "bad outcomes"
-	c.need = func(margin, alpha float64) (have, want int64) {
-		have, want = needUsers(c.stage(), margin, alpha)
-		return have, int64(math.Ceil(float64(want) * max(t.Phi, 1)))
-	}
-	c.harm = func(x float64) (stats.Best, string) {
-		return perStart(t.Blocks, c.starts, l.place.Planned, func(b []stats.Block) float64 {
-			return stats.RatioEDeflated(trials(b), 1+x, t.Phi)
-		}), ""
-	}
-	c.safe = func(x float64) (float64, string) {
-		return stats.RatioSafeDeflated(c.stage(), x, t.Phi), ""
-	}
-}
-
-// trials sums blocks up by allocation interval: bad outcomes, with the odds
-// of measured exposures.
-func trials(blocks []stats.Block) []stats.Stratum {
-	var out []stats.Stratum
-	var seenNew, seenOld int64
-	interval := -1
-	for _, b := range blocks {
-		if b.Interval != interval || len(out) == 0 {
-			out, interval, seenNew, seenOld = append(out, stats.Stratum{}), b.Interval, 0, 0
-		}
-		s := &out[len(out)-1]
-		s.New, s.Old = s.New+b.BadNew, s.Old+b.BadOld
-		seenNew, seenOld = seenNew+b.New, seenOld+b.Old
-		if seenOld > 0 {
-			s.Odds = float64(seenNew) / float64(seenOld)
-		}
-	}
-	return out
-}
-
-// predicted sets the null of every block to "worse by x" at the control's
-// level in the blocks before it, which is fixed before the block begins.
-// Blocks before the first control load carry nothing.
-func predicted(blocks []stats.Block, x float64, upGood bool) []stats.Block {
-	out := make([]stats.Block, 0, len(blocks))
-	var bad, all int64
-	for _, b := range blocks {
-		if null, ok := psi(float64(bad)/float64(max(all, 1)), x, upGood); ok {
-			b.Psi0 = null
-			out = append(out, b)
-		}
-		bad, all = bad+b.BadOld, all+b.Old
-	}
-	return out
-}
-
-// psi is the odds ratio of "worse by x" at a control's level q of bad outcomes,
-// false where there is none.
-func psi(q, x float64, upGood bool) (float64, bool) {
-	worse := q * (1 + x)
-	if upGood {
-		worse = 1 - (1-q)*(1-x)
-	}
-	if !(q > 0 && q < 1 && worse < 1) {
-		return 0, false
-	}
-	return worse / (1 - worse) / (q / (1 - q)), true
 }

@@ -28,7 +28,7 @@ func (l *look) compare(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 		return v.unknown(CauseNoControl, fmt.Sprintf("%s is measured for the whole system and has no control group", r.Metric))
 	case l.place.ControlShare <= 0:
 		return v.unknown(CauseNoControl, "nobody is on control")
-	case l.data.Mismatch:
+	case l.data.Mismatch && !l.place.MismatchAccepted:
 		return v.unknown(CauseQuality, "the group sizes are not what was allocated (sample ratio mismatch); no comparison counts until this is accepted")
 	}
 	from, _, text, ok := l.span(r)
@@ -40,7 +40,7 @@ func (l *look) compare(v Verdict, r *plan.Rule, m *plan.Metric) Verdict {
 		return v.unknown(CauseEvidence, fmt.Sprintf("%s of kind %s cannot be compared with control yet", r.Metric, m.Kind))
 	}
 	v.Canary, v.Control = c.canary, c.control
-	v.Events, v.Users, v.Approx = max(c.units, c.events), c.users, c.approx
+	v.Events, v.Users, v.Approx = max(c.units, c.events), c.users, c.approx || l.data.Mismatch
 	if c.starts == 0 || c.units == 0 {
 		return v.unknown(CauseEvidence, "nothing to compare yet: "+c.none)
 	}
@@ -83,6 +83,8 @@ type comparison struct {
 	against string
 
 	canary, control *float64
+	// values are those of the arms since a time; nil = none is known.
+	values func(from time.Time) (canary, control *float64)
 
 	// harm returns ln E against "worse by at most x" over all starts, safe
 	// against "worse by x or more" in the current stage. A reason other than
@@ -104,6 +106,9 @@ type comparison struct {
 	// sample is what the comparison since a start rests on, -1 = of the stage;
 	// nil = the units of all.
 	sample func(start int) Sample
+	// hidden says why the affected users of the stage may hide a difference; "" or nil =
+	// they do not.
+	hidden func() string
 	// need is how many units of the stage there are and how many a proof of
 	// "not worse than by margin" takes if nothing is wrong; nil = not known.
 	need func(margin, alpha float64) (have, want int64)
@@ -179,22 +184,34 @@ func (l *look) comparison(r *plan.Rule, m *plan.Metric, from time.Time) *compari
 	}
 	a, okA := l.value(m, canary, AssignedNew, from)
 	b, okB := l.value(m, control, AssignedOld, from)
-	if okA {
-		c.canary = finite(a)
+	both := func(from time.Time) (a, b float64, okA, okB bool) {
+		a, okA = l.value(m, l.ev.Window(r.Metric, AssignedNew, from, l.now), AssignedNew, from)
+		b, okB = l.value(m, l.ev.Window(r.Metric, AssignedOld, from, l.now), AssignedOld, from)
+		return a, b, okA, okB
 	}
-	if okB {
-		c.control = finite(b)
+	c.canary, c.control = told(a, okA), told(b, okB)
+	c.values = func(from time.Time) (canary, control *float64) {
+		a, b, okA, okB := both(from)
+		return told(a, okA), told(b, okB)
 	}
 	if c.inWindow == nil {
 		c.inWindow = func() (float64, bool) { return quotient(a, b, okA && okB) }
+	}
+	if c.sinceStart == nil {
 		c.sinceStart = func(start int) (float64, bool) {
-			since := l.startBegan(t, start)
-			a, okA := l.value(m, l.ev.Window(r.Metric, AssignedNew, since, l.now), AssignedNew, since)
-			b, okB := l.value(m, l.ev.Window(r.Metric, AssignedOld, since, l.now), AssignedOld, since)
+			a, b, okA, okB := both(l.startBegan(t, start))
 			return quotient(a, b, okA && okB)
 		}
 	}
 	return c
+}
+
+// told is a value as a verdict keeps it.
+func told(x float64, ok bool) *float64 {
+	if !ok {
+		return nil
+	}
+	return finite(x)
 }
 
 func quotient(a, b float64, ok bool) (float64, bool) {
@@ -261,7 +278,7 @@ func (l *look) compareCounts(r *plan.Rule, m *plan.Metric, t Tests, canary, cont
 	c.safe = func(x float64) (float64, string) {
 		margin := rateRatio(x, m.UpGood) - 1
 		logE := stats.RatioSafe(tested.Only(current), margin)
-		if saturated, why := l.saturated(r, plain.Only(current)); saturated {
+		if saturated, why := l.saturated(r, t, plain.Only(current)); saturated {
 			companion, reason := l.companion(t, m.UpGood, margin, current)
 			if reason != "" {
 				return logE, why + reason
@@ -269,6 +286,12 @@ func (l *look) compareCounts(r *plan.Rule, m *plan.Metric, t Tests, canary, cont
 			logE = min(logE, companion)
 		}
 		return logE, ""
+	}
+	c.hidden = func() string {
+		if saturated, why := l.saturated(r, t, plain.Only(current)); saturated {
+			return why + "counting them says too little of how often each is hit"
+		}
+		return ""
 	}
 	c.sinceStart = func(start int) (float64, bool) { return stats.Estimate(plain.Strata(start)) }
 	c.inWindow = func() (float64, bool) {
@@ -318,7 +341,7 @@ const saturation = 0.10
 
 // saturated reports whether so many control users are affected in the stage
 // that the companion test on events is needed too.
-func (l *look) saturated(r *plan.Rule, stage []stats.Stratum) (bool, string) {
+func (l *look) saturated(r *plan.Rule, t Tests, stage []stats.Stratum) (bool, string) {
 	var affected int64
 	for _, s := range stage {
 		affected += s.Old
@@ -326,9 +349,13 @@ func (l *look) saturated(r *plan.Rule, stage []stats.Stratum) (bool, string) {
 	if affected == 0 {
 		return false, ""
 	}
-	active := l.ev.Window(r.Metric, AssignedOld, l.place.StageBegan, l.now).Active
+	from := l.place.StageBegan
+	if from.Before(t.From) {
+		from = t.From
+	}
+	active := l.ev.Window(r.Metric, AssignedOld, from, l.now).Active
 	return float64(affected) > saturation*float64(active),
-		fmt.Sprintf("%d of %d control users are affected: ", affected, active)
+		fmt.Sprintf("%s of %s control users are affected: ", number(float64(affected)), number(float64(active)))
 }
 
 // companion is the safe side on events, deflated by their bursts.

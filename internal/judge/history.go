@@ -103,23 +103,29 @@ type usual struct {
 // level is what is usual in one slot of the period.
 type level struct{ sum, size, n float64 }
 
-// expect returns the usual value: of counts the rate for each active user.
+// tallied reports whether a metric's hours are outcomes of so many: those affected
+// of the active users, bad requests of all.
+func tallied(m *plan.Metric) bool {
+	return counts(m) || m.Kind == plan.Ratio || m.Kind == plan.Computed
+}
+
+// expect returns the usual value: of outcomes the rate of one.
 func (u *usual) expect(l *level) float64 {
-	if counts(u.m) {
+	if tallied(u.m) {
 		return l.sum / l.size
 	}
 	return l.sum / l.n
 }
 
-// baselineOf prepares the hours before the start. A reason other than "" says
-// what they lack.
-func baselineOf(m *plan.Metric, before []Hour) (*usual, string) {
+// baselineOf prepares the hours before the start for comparisons with those after.
+// A reason other than "" says what they lack.
+func baselineOf(m *plan.Metric, before, after []Hour) (*usual, string) {
 	if len(before) < leastHours {
 		return nil, "at least 1d of it is needed"
 	}
 	u := &usual{m: m, length: 1}
-	if counts(m) {
-		if u.length = slotLength(before); u.length == 0 {
+	if tallied(m) {
+		if u.length = u.slotLength(before, after); u.length == 0 {
 			return nil, "too few events in it to tell hours apart"
 		}
 	}
@@ -155,19 +161,29 @@ func baselineOf(m *plan.Metric, before []Hour) (*usual, string) {
 	return u, ""
 }
 
-// slotLength is the shortest length of slots in which enough happens on
-// average; 0 where none is long enough.
-func slotLength(before []Hour) int {
-	var n int64
-	for _, h := range before {
-		n += affected(h.Window)
+// slotLength is the shortest length of slots in which enough is expected on average,
+// before the start and of what the canary has of it since; 0 where none is long
+// enough. It depends on how many could be affected, not on who was.
+func (u *usual) slotLength(before, after []Hour) int {
+	n, size := u.perHour(before)
+	if _, since := u.perHour(after); since > 0 && since < size {
+		n *= since / size
 	}
 	for _, length := range slotLengths {
-		if float64(n)*float64(length) >= leastExpected*float64(len(before)) {
+		if n*float64(length) >= leastExpected {
 			return length
 		}
 	}
 	return 0
+}
+
+// perHour is the mean of hours: outcomes, and of how many.
+func (u *usual) perHour(hours []Hour) (n, size float64) {
+	for _, h := range hours {
+		value, of, _ := u.read(h.Window)
+		n, size = n+value/float64(len(hours)), size+of/float64(len(hours))
+	}
+	return n, size
 }
 
 // affected is the users of a count, or its events where no user is known.
@@ -178,12 +194,14 @@ func affected(w Window) int64 {
 	return w.Users
 }
 
-// read is the statistic of a slot and the size of the sample behind it; of
-// counts the number of those affected, of active users.
+// read is the statistic of a slot and the size of the sample behind it; of outcomes
+// their number and of how many: none at all is as good a number as any.
 func (u *usual) read(w Window) (value, size float64, ok bool) {
 	switch u.m.Kind {
 	case plan.Count, plan.Users:
 		return float64(affected(w)), float64(w.Active), w.Active > 0
+	case plan.Ratio, plan.Computed:
+		return float64(w.Count), w.Sum, w.Sum > 0
 	case plan.Quantile:
 		value, ok = w.Sketch.Quantile(u.m.Q)
 		size = float64(w.Sketch.Count())
@@ -191,12 +209,17 @@ func (u *usual) read(w Window) (value, size float64, ok bool) {
 		size = float64(w.Count)
 		value = w.Sum / size
 		ok = w.Count > 0
-	case plan.Ratio, plan.Computed:
-		size = w.Sum
-		value = float64(w.Count) / size
-		ok = size > 0
 	}
 	return value, size, ok && value > 0 && !math.IsInf(value, 0)
+}
+
+// value is the metric's value in a slot.
+func (u *usual) value(w Window) (float64, bool) {
+	value, size, ok := u.read(w)
+	if tallied(u.m) && !counts(u.m) {
+		value /= size
+	}
+	return value, ok
 }
 
 // deviation compares a slot with what is usual at its time. It is false where
@@ -208,9 +231,11 @@ func (u *usual) deviation(s slot) (stats.Deviation, bool) {
 		return stats.Deviation{}, false
 	}
 	d := stats.Deviation{Noise: max(1, l.size/l.n/size)}
-	if counts(u.m) {
+	if tallied(u.m) {
+		// the half makes the mean of the logarithm of a Poisson number that of its
+		// mean, to the second order
 		want := u.expect(l) * size
-		d.Y = math.Log((value + 0.5) / (want + 0.5))
+		d.Y = math.Log((value + 0.5) / want)
 		return d, want >= leastExpected
 	}
 	d.Y = math.Log(value / u.expect(l))

@@ -66,7 +66,7 @@ type Verdict struct {
 	Unit    string   `json:"unit,omitempty"`
 	Ref     plan.Ref `json:"ref,omitempty"`    // what it was compared with in the end
 	Approx  bool     `json:"approx,omitempty"` // approximate method, or baseline
-	Canary  *float64 `json:"canary,omitempty"` // the metric's value per arm over the window
+	Canary  *float64 `json:"canary,omitempty"` // the metric's value per arm over the window; of gates in the stage where Estimate is
 	Control *float64 `json:"control,omitempty"`
 	// Estimate is how the arms compare, and Low … High its always-valid interval:
 	// of gates in the stage, of guards since the harm began.
@@ -169,6 +169,21 @@ type Tests struct {
 	// Events are the raw event counts of the current stage, for the companion.
 	EventsNew, EventsOld int64
 	Phi                  float64 // design effect of the events or the loads; 0 = 1
+	// PhiSince is that of a share's trials from a start on, by start; nil = Phi.
+	PhiSince []float64
+	// Anonymous is set where no user of the trials is known, so that each is a unit.
+	Anonymous bool
+	// From is from when on the metric counts, where a revision let it begin empty.
+	From time.Time
+}
+
+// phi is the design effect of what a start has: that of all there is, and more where
+// what came since is more alike, as a burst is among few.
+func (t *Tests) phi(start int) float64 {
+	if start < 0 || start >= len(t.PhiSince) {
+		return t.Phi
+	}
+	return max(t.Phi, t.PhiSince[start])
 }
 
 // Evidence is the judge's view of what was measured for one rollout. An
@@ -219,6 +234,9 @@ type Place struct {
 	// rollout" reaches further back. It is the attempt's begin, or the resume
 	// after a reduce. Zero = no limit.
 	EvidenceBegan time.Time
+	// MismatchAccepted is set when a person has accepted that the sizes of the groups
+	// are not those allocated: comparisons go on, marked approximate.
+	MismatchAccepted bool
 	// Levels is the budget for false rollbacks of each metric, see Levels. A
 	// metric without one has none, and its acting rules are never met.
 	Levels map[string]float64

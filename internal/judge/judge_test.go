@@ -46,6 +46,12 @@ func shifted(bad int64, n int, margins ...float64) Tests {
 	return t
 }
 
+// since is test data that begins with a revision.
+func since(t Tests, at time.Time) Tests {
+	t.From = at
+	return t
+}
+
 func TestJudge(t *testing.T) {
 	few := Window{Active: 7, Covered: 30 * time.Minute, Known: true, Last: start.Add(6 * time.Hour)}
 	silent := Data{NoData: true, Since: start.Add(5 * time.Hour), Last: start.Add(5 * time.Hour)}
@@ -133,12 +139,21 @@ func TestJudge(t *testing.T) {
 		{name: "baseline", rule: ref(limit("memory", plan.LE, 0.1), plan.Baseline), want: Unknown, cause: CauseEvidence},
 		{name: "system metric", rule: versus("memory", plan.LE, 0.1), want: Unknown, cause: CauseNoControl},
 		{name: "mismatch", rule: versus("errors", plan.LE, 0.1), ev: fake{data: Data{Mismatch: true}}, want: Unknown, cause: CauseQuality},
+		{name: "guard fires after a mismatch was accepted", use: Guard, rule: over(versus("errors", plan.GT, 0.5), 24*time.Hour), place: func(p *Place) { p.MismatchAccepted = true },
+			ev: fake{data: Data{Mismatch: true}, windows: arms("errors", Window{}, Window{Users: 41, Count: 60}, Window{Users: 118}), tests: map[string]Tests{"errors": counted(60, 170)}}, want: Met},
 		{name: "means", rule: versus("satisfaction", plan.GE, -0.1), want: Unknown, cause: CauseEvidence},
 		// Counts against control.
 		{name: "nothing to compare", rule: versus("errors", plan.LE, 0.1), want: Unknown, cause: CauseEvidence, why: "nothing to compare yet"},
 		{name: "not proved", rule: versus("errors", plan.LE, 0.1), ev: fake{windows: arms("errors", plenty(Window{})), tests: map[string]Tests{"errors": counted(4, 36)}},
 			want: Unknown, cause: CauseEvidence, why: "users affected are needed if nothing is wrong, 40 so far, about 58d more"},
 		{name: "users are saturated, events are worse", rule: versus("errors", plan.LE, 0.5), ev: fake{windows: arms("errors", Window{Active: 500}), tests: map[string]Tests{"errors": events(counted(30, 470), 300, 1000)}},
+			want: Unknown, cause: CauseEvidence, why: "not yet proved to be within +50%"},
+		{name: "users are saturated since a revision", rule: versus("errors", plan.LE, 0.5), ev: fake{in: func(_ string, _ Group, from, _ time.Time) Window {
+			if from.Before(start.Add(time.Hour)) {
+				return Window{Active: 90000}
+			}
+			return Window{Active: 500}
+		}, tests: map[string]Tests{"errors": since(events(counted(30, 470), 300, 1000), start.Add(time.Hour))}},
 			want: Unknown, cause: CauseEvidence, why: "not yet proved to be within +50%"},
 		{name: "users are saturated, events are not counted", rule: versus("errors", plan.LE, 0.5), ev: fake{windows: arms("errors", Window{Active: 500}), tests: map[string]Tests{"errors": events(counted(30, 470), 0, 0)}},
 			want: Unknown, cause: CauseEvidence, why: "470 of 500 control users are affected: their events have not been counted"},
@@ -151,6 +166,10 @@ func TestJudge(t *testing.T) {
 		{name: "more is good, and there is less", rule: versus("sessions", plan.GE, -0.1), ev: fake{windows: arms("sessions", Window{Active: 90000}), tests: map[string]Tests{"sessions": counted(40, 900)}}, want: NotMet},
 		{name: "more is good, and there is more", rule: versus("sessions", plan.GE, -0.5), ev: fake{windows: arms("sessions", Window{Active: 90000}), tests: map[string]Tests{"sessions": counted(140, 900)}}, want: Met},
 		{name: "an improvement is proved", rule: versus("errors", plan.LE, -0.2), ev: fake{windows: arms("errors", Window{Active: 90000}), tests: map[string]Tests{"errors": counted(40, 900)}}, want: Met},
+		{name: "an improvement among saturated users", rule: versus("errors", plan.LE, -0.2), ev: fake{windows: arms("errors", Window{Active: 1000}), tests: map[string]Tests{"errors": counted(40, 900)}},
+			want: Unknown, cause: CauseEvidence, why: "900 of 1,000 control users are affected"},
+		{name: "an improvement of a share", rule: versus("error_rate", plan.LE, -0.2), ev: fake{tests: map[string]Tests{"error_rate": {Stage: []int{0}, Blocks: []stats.Block{{BadNew: 100, New: 20000, BadOld: 240, Old: 20000}}}}}, want: Met},
+		{name: "an improvement of a share in bursts", rule: versus("error_rate", plan.LE, -0.2), ev: fake{tests: map[string]Tests{"error_rate": {Stage: []int{0}, Phi: 20, Blocks: []stats.Block{{BadNew: 100, New: 20000, BadOld: 240, Old: 20000}}}}}, want: Unknown, cause: CauseEvidence, why: "not proved either way"},
 		{name: "an improvement is not proved", rule: versus("errors", plan.LE, -0.2), ev: fake{windows: arms("errors", Window{Active: 90000}), tests: map[string]Tests{"errors": counted(80, 900)}}, want: Unknown, cause: CauseEvidence},
 		// Guards against control.
 		{name: "guard fires", use: Guard, rule: over(versus("errors", plan.GT, 0.5), 24*time.Hour),
@@ -163,6 +182,8 @@ func TestJudge(t *testing.T) {
 			ev: fake{windows: arms("errors", Window{}, Window{Users: 2}, Window{Users: 24}), tests: map[string]Tests{"errors": counted(6, 50)}}, want: NotMet},
 		{name: "guard counts events where no user is known", use: Guard, rule: over(versus("errors", plan.GT, 0.5), time.Hour),
 			ev: fake{windows: arms("errors", Window{}, Window{Count: 41}, Window{Count: 118}), tests: map[string]Tests{"errors": counted(60, 170)}}, want: Met},
+		{name: "an alert on a metric that no acting rule compares", use: Guard, rule: versus("requests", plan.GT, 0.5), place: func(p *Place) { p.Levels = nil },
+			ev: fake{windows: arms("requests", Window{}, Window{Users: 41}, Window{Users: 118}), tests: map[string]Tests{"requests": counted(60, 170)}}, want: Met, why: "needed 100 to 1"},
 		{name: "no budget", use: Guard, rule: versus("errors", plan.GT, 0.5), place: func(p *Place) { p.Levels = nil },
 			ev: fake{windows: arms("errors", Window{Users: 5}), tests: map[string]Tests{"errors": counted(60, 10)}}, want: Unknown, cause: CauseEvidence},
 		// Quantiles against control.
@@ -349,6 +370,15 @@ func TestLevels(t *testing.T) {
 				t.Errorf("the levels sum to %v, more than the budget", sum)
 			}
 		})
+	}
+}
+
+// TestLevelsThereAndBack: a revision that gives a metric its first rules back does
+// not give its first budget back: that was spent on what began before.
+func TestLevelsThereAndBack(t *testing.T) {
+	p := testPlan()
+	if got, want := Levels(p, p, 2, 0.01, "errors")["errors"], 0.01*0.1/4; math.Abs(got-want) > 1e-12 {
+		t.Errorf("level %g, want %g", got, want)
 	}
 }
 

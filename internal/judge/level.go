@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 
 	"serin/internal/plan"
 )
@@ -22,8 +23,10 @@ const (
 // A metric whose acting rules are as they were keeps the level of the begin,
 // also when a revision takes others away: a level that rose later would be
 // spent twice. The levels of all plans an attempt may go through sum to at
-// most alpha.
-func Levels(begun, now *plan.Plan, revisions int, alpha float64) map[string]float64 {
+// most alpha. again are the metrics whose comparisons a revision let begin empty:
+// what they were tested on before is spent, also where a later revision gives them
+// their first rules back.
+func Levels(begun, now *plan.Plan, revisions int, alpha float64, again ...string) map[string]float64 {
 	first, present := shares(begun), shares(now)
 	out := make(map[string]float64, len(present))
 	late := alpha * revisedShare
@@ -31,7 +34,7 @@ func Levels(begun, now *plan.Plan, revisions int, alpha float64) map[string]floa
 		late /= 2
 	}
 	for name, share := range present {
-		if was, ok := first[name]; ok && acting(begun, name) == acting(now, name) {
+		if was, ok := first[name]; ok && acting(begun, name) == acting(now, name) && !slices.Contains(again, name) {
 			out[name] = alpha * firstShare * was
 		} else {
 			out[name] = late * share
@@ -58,6 +61,21 @@ func shares(p *plan.Plan) map[string]float64 {
 	return out
 }
 
+// Revised lists the metrics whose tests a revision adds or changes, by name: they
+// begin empty with it. A rule that somebody writes with the counts before his eyes
+// must not be tested on them.
+func Revised(was, now *plan.Plan) []string {
+	var out []string
+	present := shares(was)
+	for metric := range shares(now) {
+		if _, ok := present[metric]; !ok || acting(was, metric) != acting(now, metric) {
+			out = append(out, metric)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // compared are the rules that act and compare with control.
 func compared(p *plan.Plan) []*plan.Rule {
 	var out []*plan.Rule
@@ -69,6 +87,13 @@ func compared(p *plan.Plan) []*plan.Rule {
 		}
 	}
 	return out
+}
+
+// acts reports whether a rule that acts compares a metric with control. Alerts and
+// what opens incidents move no traffic: on other metrics each has false_rollback as
+// its own chance of a false alarm in an attempt.
+func acts(p *plan.Plan, metric string) bool {
+	return slices.ContainsFunc(compared(p), func(r *plan.Rule) bool { return r.Metric == metric })
 }
 
 // acting is what makes a metric's acting rules the same in two plans: what they

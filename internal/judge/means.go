@@ -68,6 +68,10 @@ func (l *look) compareMean(m *plan.Metric, t Tests) *comparison {
 		}
 		return worseBy(drift(from(c.starts-1), 1+sense*x), -sense, rho), ""
 	}
+	c.sinceStart = func(start int) (float64, bool) {
+		d := drift(from(start), 1)
+		return 1 + d.D/scale, d.V > 0 && scale > 0
+	}
 	c.interval = func(start int, alpha float64) (low, high float64, ok bool) {
 		if start < 0 {
 			start = c.starts - 1

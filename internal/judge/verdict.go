@@ -13,7 +13,7 @@ import (
 // since it began it is as large as the rule says.
 func (l *look) guard(v Verdict, r *plan.Rule, m *plan.Metric, c *comparison, x float64, text string) Verdict {
 	level := l.place.level(m.Name)
-	if v.Ref == plan.Baseline { // outside the attempt's budget
+	if v.Ref == plan.Baseline || !acts(l.plan, m.Name) { // outside the attempt's budget
 		level = l.plan.Judge.FalseRollback
 	}
 	null, why := c.harm(min(x, l.plan.Judge.Margin))
@@ -73,6 +73,9 @@ func (l *look) gate(v Verdict, r *plan.Rule, c *comparison, x float64, text stri
 	ratio, ok := c.inWindow()
 	if inStage, known := c.inStage(); known {
 		ratio, ok, text = inStage, true, "in this stage"
+		if c.values != nil {
+			v.Canary, v.Control = c.values(l.place.StageBegan)
+		}
 		v.between(c.intervalSince(-1, shownLevel))
 	}
 	if ok {
@@ -110,6 +113,11 @@ func (l *look) improvement(v Verdict, r *plan.Rule, c *comparison) Verdict {
 	lowest, highest, known := c.intervalSince(-1, l.plan.Judge.FalseProceed)
 	if !ok || !known {
 		return v.unknown(CauseEvidence, "nothing to compare yet in this stage")
+	}
+	if c.hidden != nil {
+		if why := c.hidden(); why != "" {
+			return v.unknown(CauseEvidence, why)
+		}
 	}
 	v.between(lowest, highest, true)
 	v.Value, v.Estimate = finite(ratio-1), finite(ratio-1)

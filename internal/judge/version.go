@@ -19,7 +19,7 @@ import (
 type Func func(p *plan.Plan, rules []*plan.Rule, use Use, place Place, ev Evidence, held Held, now time.Time) ([]Verdict, Held)
 
 // LevelsFunc divides the budget for false rollbacks, as Levels does.
-type LevelsFunc func(begun, now *plan.Plan, revisions int, alpha float64) map[string]float64
+type LevelsFunc func(begun, now *plan.Plan, revisions int, alpha float64, again ...string) map[string]float64
 
 // Release is one version of the judge.
 type Release struct {

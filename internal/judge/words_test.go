@@ -139,3 +139,54 @@ func TestLevelsOfOtherTests(t *testing.T) {
 		}
 	}
 }
+
+// TestValuesOfOneTime: the values of the arms in a gate's sentence are of the stage,
+// as the estimate beside them is, whatever the rule's window.
+func TestValuesOfOneTime(t *testing.T) {
+	tests := shifted(25, 40, 0.05)
+	ev := &fake{tests: map[string]Tests{"lcp": tests}, in: func(_ string, _ Group, from, _ time.Time) Window {
+		w := Window{Sketch: sketch(2000, 4000), Known: true, Active: 500, Covered: 24 * time.Hour}
+		if from.After(start) {
+			w.Sketch = sketch(9000, 100) // the last hour
+		}
+		return w
+	}}
+	v, _ := Judge(testPlan(), []*plan.Rule{over(versus("lcp", plan.LE, 0.05), time.Hour)}, Gate, place(), ev, nil, start.Add(24*time.Hour))
+	if v[0].Canary == nil || *v[0].Canary > 2100 || !strings.Contains(v[0].Why, "in this stage (2 s, control 2 s;") {
+		t.Errorf("canary %v: %s", v[0].Canary, v[0].Why)
+	}
+}
+
+// TestRevised: what a revision changes of a metric's acting rules, or of how it is
+// counted, lets its comparison begin empty; texts, gates and fixed limits do not.
+func TestRevised(t *testing.T) {
+	with := func(edit func(p *plan.Plan)) *plan.Plan {
+		p := testPlan()
+		p.Rollback = []*plan.Rule{versus("errors", plan.GT, 0.5), versus("error_rate", plan.GT, 0.5)}
+		edit(p)
+		return p
+	}
+	was := with(func(*plan.Plan) {})
+	for _, c := range []struct {
+		name string
+		edit func(p *plan.Plan)
+		want string
+	}{
+		{"nothing", func(*plan.Plan) {}, ""},
+		{"a gate and a fixed limit", func(p *plan.Plan) {
+			p.Stages = []plan.Stage{{Proceed: []*plan.Rule{versus("lcp", plan.LE, 0.1)}}}
+			p.Rollback = append(p.Rollback, limit("p1", plan.GT, 5))
+		}, ""},
+		{"a limit", func(p *plan.Plan) { p.Rollback[0] = versus("errors", plan.GT, 0.4) }, "errors"},
+		{"a new rule", func(p *plan.Plan) { p.Rollback = append(p.Rollback, versus("lcp", plan.GT, 0.3)) }, "lcp"},
+		{"a rule taken away", func(p *plan.Plan) { p.Rollback = p.Rollback[:1] }, ""},
+		{"what a part counts", func(p *plan.Plan) {
+			p.Metrics["requests"] = &plan.Metric{Name: "requests", Kind: plan.Count, User: true, Where: "level:fatal"}
+		}, "error_rate"},
+		{"the margin", func(p *plan.Plan) { p.Judge.Margin = 0.1 }, "error_rate errors"},
+	} {
+		if got := strings.Join(Revised(was, with(c.edit)), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

@@ -54,8 +54,8 @@ func Fold(events []Event) State {
 	return s
 }
 
-// allocate begins a new interval whenever stage or exposure changes, and the
-// list anew with each run of evidence. was is the exposure before e.
+// allocate begins a new interval whenever stage or exposure changes or a revision
+// lets comparisons begin empty, and the list anew with each run of evidence. was is the exposure before e.
 func allocate(s *State, e Event, was flag.Percent) {
 	switch {
 	case e.Attempt == 0:
@@ -64,11 +64,11 @@ func allocate(s *State, e Event, was flag.Percent) {
 		s.Runs, s.Intervals = s.Runs+1, nil
 	}
 	if n := len(s.Intervals); n > 0 {
-		if last := &s.Intervals[n-1]; last.Stage == e.Stage && last.Exposure == e.Exposure {
+		if last := &s.Intervals[n-1]; last.Stage == e.Stage && last.Exposure == e.Exposure && len(e.Fresh) == 0 {
 			return
 		}
 	}
-	s.Intervals = append(slices.Clip(s.Intervals), Interval{Run: s.Runs, Stage: e.Stage, Exposure: e.Exposure, From: e.At})
+	s.Intervals = append(slices.Clip(s.Intervals), Interval{Run: s.Runs, Stage: e.Stage, Exposure: e.Exposure, From: e.At, Fresh: e.Fresh})
 }
 
 // quiet reports whether t leaves the version alone: a person who saw the
@@ -85,13 +85,16 @@ func applyTransition(s *State, e Event) {
 		s.Format, s.Status, s.CreatedAt = StateFormat, Preflight, e.At
 	case Revised:
 		s.PlanHash, s.Revision, s.Revisions = e.PlanHash, s.Revision+1, s.Revisions+1
+		if len(e.Fresh) > 0 {
+			s.Again = slices.Compact(slices.Sorted(slices.Values(slices.Concat(s.Again, e.Fresh))))
+		}
 		s.Blind = slices.DeleteFunc(slices.Clone(s.Blind), func(b Blind) bool { return !slices.Contains(e.Keep, b.Rule) })
 		void(s)
 		zeroBake(s)
 	case Started, Restarted:
 		s.Status, s.Attempt, s.Stage, s.Reached = Running, e.Attempt, e.Stage, e.Stage
 		s.AttemptAt, s.EvidenceAt, s.Reason, s.Overridden = e.At, e.At, "", nil
-		s.BegunHash, s.Revisions = s.PlanHash, 0
+		s.BegunHash, s.Revisions, s.Again = s.PlanHash, 0, nil
 		if e.Type == Started {
 			s.StartedAt = e.At
 		}
@@ -171,6 +174,9 @@ func applyMark(s *State, e Event) {
 		s.Confirmed = append(without(s.Confirmed, m), m)
 	case Accepted:
 		s.Accepted = append(without(s.Accepted, m), m)
+		if e.Item == gateKinds[gateMismatch] {
+			s.MismatchRun = s.Runs
+		}
 		s.Quality = slices.DeleteFunc(slices.Clone(s.Quality), func(k string) bool { return k == e.Item })
 	}
 }

@@ -93,7 +93,8 @@ type Event struct {
 	// Account says where the time since the last event went; its parts sum
 	// to the difference of the two At. Keys as in State.Account.
 	Account map[string]time.Duration `json:"account,omitempty"`
-	Keep    []string                 `json:"keep,omitempty"` // revised: blind rules that the new plan still has
+	Keep    []string                 `json:"keep,omitempty"`  // revised: blind rules that the new plan still has
+	Fresh   []string                 `json:"fresh,omitempty"` // revised: metrics whose comparisons begin empty
 	// Judge is the version of the judge that the attempt is under from now on:
 	// started, restarted, accepted and resumed; 0 = as before.
 	Judge int `json:"judge,omitempty"`

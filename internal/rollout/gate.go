@@ -117,6 +117,11 @@ func badQuality(g gate, data judge.Data) bool {
 // this gate of this attempt.
 func (s *State) Accepts(kind string) bool { return marked(s.Accepted, kind, s) }
 
+// MismatchAccepted reports whether a person has accepted that the groups of this run
+// are not of the sizes that were allocated. It holds for all of the run, as what is
+// compared does; a raise asks again.
+func (s *State) MismatchAccepted() bool { return s.Runs > 0 && s.MismatchRun == s.Runs }
+
 // marked reports whether item bears a mark of the current attempt and stage.
 func marked(marks []Mark, item string, s *State) bool {
 	for i := range marks {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"serin/internal/judge"
 	"serin/internal/plan"
 )
 
@@ -32,6 +33,9 @@ func (d *decision) revise(c *Command) *Refusal {
 		if c.Plan == nil || hasRule(c.Plan.Rollback, b.Rule) || hasRule(c.Plan.Reduce, b.Rule) {
 			e.Keep = append(e.Keep, b.Rule)
 		}
+	}
+	if c.Plan != nil && d.s.Attempt > 0 {
+		e.Fresh = judge.Revised(d.p, c.Plan)
 	}
 	d.emit(e)
 	if d.s.Status == Preflight && c.Plan != nil {

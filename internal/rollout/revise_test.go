@@ -40,6 +40,9 @@ func TestRevisedSaysWhatChanged(t *testing.T) {
 	if d := cmp.Diff(want, RevisionOf(last)); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
+	if len(last.Fresh) > 0 || len(r.s.Intervals) != 1 {
+		t.Errorf("a fixed limit begins %q empty, intervals %v", last.Fresh, r.s.Intervals)
+	}
 	title, text := Title(next, last)
 	if title != "plan revised, looser by lead" || text != "one is a probe\nrollback: p1 > 5 over 1h -> p1 > 6 over 1h (looser)" {
 		t.Errorf("got %q and %q", title, text)
@@ -51,5 +54,31 @@ func TestRevisedSaysWhatChanged(t *testing.T) {
 	}
 	if got := RevisionOf(Event{Type: Revised}); got.Changes != nil {
 		t.Errorf("an event of an older version: %v", got)
+	}
+}
+
+// TestRevisedBeginsEmpty: comparisons that a revision changes count from it on: an
+// interval begins with it, though nobody's variant changes.
+func TestRevisedBeginsEmpty(t *testing.T) {
+	r := newRig(t, rigPlan)
+	r.must(Command{Verb: Start})
+	next := parse(t, strings.Replace(rigPlan, "lcp > +30%", "lcp > +20%", 1))
+	r.must(Command{Verb: Revise, PlanHash: next.Hash, Plan: next})
+	last := r.journal[len(r.journal)-1]
+	if !slices.Equal(last.Fresh, []string{"lcp"}) {
+		t.Errorf("begin empty: %q", last.Fresh)
+	}
+	back := parse(t, rigPlan)
+	if len(r.s.Again) != 1 || r.s.Again[0] != "lcp" {
+		t.Errorf("their budget is spent of %q", r.s.Again)
+	}
+	n := len(r.s.Intervals)
+	if n != 2 || !slices.Equal(r.s.Intervals[1].Fresh, []string{"lcp"}) || r.s.Intervals[1].Exposure != r.s.Intervals[0].Exposure || len(r.s.Intervals[0].Fresh) != 0 {
+		t.Errorf("intervals %+v", r.s.Intervals)
+	}
+	r.p = next
+	r.must(Command{Verb: Revise, PlanHash: back.Hash, Plan: back, May: []string{"approve", "revise"}})
+	if len(r.s.Again) != 1 || len(r.s.Intervals) != 3 {
+		t.Errorf("and back again: %q, intervals %+v", r.s.Again, r.s.Intervals)
 	}
 }

@@ -23,7 +23,7 @@ const (
 
 // StateFormat is the newest form of State. It rises when Apply keeps more than
 // before: a stored state of an older form is made anew with Fold.
-const StateFormat = 2
+const StateFormat = 3
 
 // State is everything that decisions depend on besides plan and input, and
 // all that the engine needs to go on after a restart. It is a value: Apply
@@ -43,14 +43,17 @@ type State struct {
 	Exposure flag.Percent `json:"exposure"`
 	Reason   string       `json:"reason,omitempty"` // of the last lowering or pause
 
-	Bake       time.Duration `json:"bake"` // counted in this stage
-	Approved   []Mark        `json:"approved,omitempty"`
-	Accepted   []Mark        `json:"accepted,omitempty"`
-	Confirmed  []Mark        `json:"confirmed,omitempty"` // Item = the text
-	Completed  []Mark        `json:"completed,omitempty"` // checklist and tasks; Item = id, or the before-text
-	Overridden []int         `json:"overridden,omitempty"`
-	Asked      int           `json:"asked,omitempty"`
-	BakeEnd    time.Time     `json:"bake_end,omitzero"` // when bake was first complete in this stage
+	Bake      time.Duration `json:"bake"` // counted in this stage
+	Approved  []Mark        `json:"approved,omitempty"`
+	Accepted  []Mark        `json:"accepted,omitempty"`
+	Confirmed []Mark        `json:"confirmed,omitempty"` // Item = the text
+	// MismatchRun is the run whose sample ratio mismatch a person accepted last: its
+	// comparisons with control count again to its end.
+	MismatchRun int       `json:"mismatch_run,omitempty"`
+	Completed   []Mark    `json:"completed,omitempty"` // checklist and tasks; Item = id, or the before-text
+	Overridden  []int     `json:"overridden,omitempty"`
+	Asked       int       `json:"asked,omitempty"`
+	BakeEnd     time.Time `json:"bake_end,omitzero"` // when bake was first complete in this stage
 
 	Irreversible bool        `json:"irreversible,omitempty"`
 	Hotfix       bool        `json:"hotfix,omitempty"`
@@ -95,13 +98,17 @@ type State struct {
 
 	// Runs counts how often evidence began anew: at the start, at a restart,
 	// and at each resume from a reduction. Intervals are the times of constant
-	// exposure of the last run, the last one open.
+	// exposure of the last run, cut where a revision let comparisons begin empty;
+	// the last one is open.
 	Runs      int        `json:"runs,omitempty"`
 	Intervals []Interval `json:"intervals,omitempty"`
 	// BegunHash is the plan under which the attempt began, Revisions how often
 	// it was revised since: the budget for false rollbacks is divided by it.
 	BegunHash string `json:"begun_hash,omitempty"`
 	Revisions int    `json:"revisions,omitempty"`
+	// Again are the metrics whose comparisons revisions of the attempt let begin
+	// empty, by name: their budget of the begin is spent.
+	Again []string `json:"again,omitempty"`
 	// Judge is the version of the judge that the attempt is under; 0 = the
 	// first, see JudgeVersion.
 	Judge int `json:"judge,omitempty"`
@@ -123,6 +130,9 @@ type Interval struct {
 	Stage    int          `json:"stage"`
 	Exposure flag.Percent `json:"exposure"`
 	From     time.Time    `json:"from"`
+	// Fresh are the metrics whose comparisons count from this interval on only: a
+	// revision added or changed their rules.
+	Fresh []string `json:"fresh,omitempty"`
 }
 
 // Mark is an approval, acceptance, confirmation or completion, bound to an attempt and a stage.

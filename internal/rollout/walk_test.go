@@ -466,12 +466,12 @@ func (w *walk) evidenceRuns() error {
 		if began {
 			runs, want = runs+1, want[:0]
 		}
-		if e.Attempt > 0 && (began || e.Stage != was.Stage || e.Exposure != was.Exposure) {
-			want = append(want, Interval{Run: runs, Stage: e.Stage, Exposure: e.Exposure, From: e.At})
+		if e.Attempt > 0 && (began || e.Stage != was.Stage || e.Exposure != was.Exposure || len(e.Fresh) > 0) {
+			want = append(want, Interval{Run: runs, Stage: e.Stage, Exposure: e.Exposure, From: e.At, Fresh: e.Fresh})
 		}
 		was = e
 	}
-	if w.s.Runs != runs || !slices.Equal(w.s.Intervals, want) {
+	if w.s.Runs != runs || !slices.EqualFunc(w.s.Intervals, want, func(a, b Interval) bool { return reflect.DeepEqual(a, b) }) {
 		return fmt.Errorf("runs %d with %v, the journal says %d with %v", w.s.Runs, w.s.Intervals, runs, want)
 	}
 	return nil

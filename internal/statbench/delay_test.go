@@ -199,7 +199,7 @@ func loadsUntil(rng *rand.Rand, share, factor float64) float64 {
 		n, k := poisson(rng, mean*share), poisson(rng, mean*(1-share))
 		loads += n + k
 		blocks = append(blocks, stats.Block{BadNew: int64(binomial(rng, n, t)), New: int64(n), BadOld: int64(binomial(rng, k, c)), Old: int64(k)})
-		if ledger.OddsPerStart(0, blocks, 1, 1)[0] >= stats.LogLimit(plainLevel, 1) {
+		if ledger.OddsPerStart(0, blocks, 1, func(int) float64 { return 1 })[0] >= stats.LogLimit(plainLevel, 1) {
 			return float64(loads)
 		}
 	}

@@ -28,6 +28,12 @@ var csGrid = func() (g grid) {
 // ratio at level alpha: all theta with ln mixture - ln likelihood(theta) <
 // ln(1/alpha) (arXiv 2011.03567, section 5). It is false without any unit.
 func RatioInterval(strata []Stratum, alpha float64) (Interval, bool) {
+	return RatioIntervalDeflated(strata, alpha, 1)
+}
+
+// RatioIntervalDeflated is RatioInterval with its log likelihoods divided by the
+// design effect phi (1 or less, and NaN, change nothing). It is approximate.
+func RatioIntervalDeflated(strata []Stratum, alpha, phi float64) (Interval, bool) {
 	var seen []Stratum
 	var t, c float64
 	for _, s := range strata {
@@ -40,7 +46,10 @@ func RatioInterval(strata []Stratum, alpha float64) (Interval, bool) {
 	if len(seen) == 0 || !(alpha > 0 && alpha < 1) {
 		return Interval{}, false
 	}
-	floor := ratioLog(seen, 1, 1, csGrid, false) - math.Log(1/alpha)
+	if !(phi > 1) {
+		phi = 1
+	}
+	floor := phi * (ratioLog(seen, 1, phi, csGrid, false) - math.Log(1/alpha))
 	top := mle(seen, t, c)
 	out := Interval{Theta: math.Exp(top), High: math.Inf(1)}
 	if t > 0 {

@@ -81,23 +81,34 @@ func (l *Ledger) with(list float64, blocks []Block, g grid, swapped bool, f func
 }
 
 // OddsPerStart is OddsE of a list of blocks for each of so many starts: process s
-// is all blocks of stages from s on.
-func (l *Ledger) OddsPerStart(list float64, blocks []Block, starts int, phi float64) []float64 {
+// is all blocks of stages from s on, deflated by the design effect phi(s).
+func (l *Ledger) OddsPerStart(list float64, blocks []Block, starts int, phi func(start int) float64) []float64 {
 	per := make([]float64, starts)
 	l.with(list, blocks, oddsGrid, false, func(s *stageSums) {
 		for start := range per {
-			per[start] = oddsGrid.mix(s.over(start, len(s.stages), oddsGrid), phi)
+			per[start] = oddsGrid.mix(s.over(start, len(s.stages), oddsGrid), phi(start))
 		}
 	})
 	return per
 }
 
 // OddsSafe is OddsSafe of the blocks of one stage of a list.
-func (l *Ledger) OddsSafe(list float64, blocks []Block, stage int, m, phi float64) (logE float64) {
+func (l *Ledger) OddsSafe(list float64, blocks []Block, stage int, m, phi float64) float64 {
+	return l.safe(list, blocks, stage, m, phi, safeOddsGrid)
+}
+
+// ShareSafe is OddsSafe with the mixture of RatioSafe, half of which is on "nothing
+// has changed": the margin of a share is in Psi0 of the blocks, and for rare
+// outcomes that point is ln(1+m).
+func (l *Ledger) ShareSafe(list float64, blocks []Block, stage int, m, phi float64) float64 {
+	return l.safe(list, blocks, stage, m, phi, safeGrid)
+}
+
+func (l *Ledger) safe(list float64, blocks []Block, stage int, m, phi float64, mixture func(m float64) grid) (logE float64) {
 	if !(m > 0) || stage < 0 {
 		return 0
 	}
-	g := safeOddsGrid(m)
+	g := mixture(m)
 	l.with(list, blocks, g, true, func(s *stageSums) { logE = g.mix(s.over(stage, stage, g), phi) })
 	return logE
 }

@@ -23,8 +23,8 @@ func TestLedger(t *testing.T) {
 				lists[list] = append(lists[list], b)
 			}
 			blocks, phi := lists[list], rapid.Float64Range(0.5, 4).Draw(t, "phi")
-			per := l.OddsPerStart(list, blocks, stage+1, phi)
-			fresh := (*Ledger)(nil).OddsPerStart(list, blocks, stage+1, phi)
+			per := l.OddsPerStart(list, blocks, stage+1, as(phi))
+			fresh := (*Ledger)(nil).OddsPerStart(list, blocks, stage+1, as(phi))
 			for start := range per {
 				want := OddsE(BlocksFrom(blocks, start), phi)
 				if !nearly(per[start], want) || !nearly(fresh[start], want) {
@@ -41,6 +41,9 @@ func TestLedger(t *testing.T) {
 	})
 }
 
+// as is the same design effect for every start.
+func as(phi float64) func(int) float64 { return func(int) float64 { return phi } }
+
 func nearly(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(b)) }
 
 // TestLedgerBegins: a list that is not the one from before is added up anew.
@@ -48,8 +51,8 @@ func TestLedgerBegins(t *testing.T) {
 	var l Ledger
 	long := []Block{{New: 20, BadNew: 10, Old: 20, BadOld: 2}, {New: 20, BadNew: 9, Old: 20, BadOld: 3}}
 	short := []Block{{New: 20, BadNew: 3, Old: 20, BadOld: 10}}
-	l.OddsPerStart(0, long, 1, 1)
-	if got, want := l.OddsPerStart(0, short, 1, 1)[0], OddsE(short, 1); !nearly(got, want) {
+	l.OddsPerStart(0, long, 1, as(1))
+	if got, want := l.OddsPerStart(0, short, 1, as(1))[0], OddsE(short, 1); !nearly(got, want) {
 		t.Errorf("got %g, want %g", got, want)
 	}
 }
@@ -65,6 +68,6 @@ func BenchmarkLedger(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		blocks = append(blocks, blocks[len(blocks)-600])
-		l.OddsPerStart(0, blocks, 5, 1)
+		l.OddsPerStart(0, blocks, 5, as(1))
 	}
 }

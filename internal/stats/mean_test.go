@@ -111,3 +111,62 @@ func FuzzMeans(f *testing.F) {
 		}
 	})
 }
+
+// TestMeansOfSticky: users who return in ten stages, each with a level of his own,
+// are no more evidence than users: at 5 %, a fair canary alarms in at most 5 % and
+// three standard errors. Strata taken as independent alarm far more often.
+func TestMeansOfSticky(t *testing.T) {
+	const runs, users, stages = 300, 1500, 10
+	rho := NormalRho(2*math.Log(20)/(0.05*4*0.05*4), 0.05)
+	alarms, independent := 0, 0
+	for run := range runs {
+		rng := rand.New(rand.NewPCG(uint64(run), 6))
+		own, place := make([]float64, users), make([]float64, users)
+		for u := range own {
+			own[u], place[u] = 4+0.8*rng.NormFloat64(), rng.Float64()
+		}
+		var strata []MeanStratum
+		var values [stages][users]float64
+		var loose, alarm bool
+		for k := range stages {
+			share := 0.3 + 0.05*float64(k)
+			s := MeanStratum{Interval: k, Stage: k, With: make([]MeanPair, k)}
+			for u := range users {
+				fresh := place[u] < share
+				values[k][u] = own[u] + 0.2*rng.NormFloat64()
+				arm := &s.Old
+				if fresh {
+					arm = &s.New
+				}
+				arm.AddUser(1, values[k][u], 1)
+				for b := range k {
+					s.With[b].Interval = b
+					if was := place[u] < 0.3+0.05*float64(b); was == fresh {
+						joint := &s.With[b].Old
+						if fresh {
+							joint = &s.With[b].New
+						}
+						joint.AddUser(1, values[b][u], 1, values[k][u], 1)
+					}
+				}
+			}
+			strata = append(strata, s)
+			alarm = alarm || MeanDrift(strata, 1).Below(0, rho) >= math.Log(20)
+			alone := append([]MeanStratum(nil), strata...)
+			for i := range alone {
+				alone[i].With = nil
+			}
+			loose = loose || MeanDrift(alone, 1).Below(0, rho) >= math.Log(20)
+		}
+		if alarm {
+			alarms++
+		}
+		if loose {
+			independent++
+		}
+	}
+	t.Logf("%d of %d, as independent %d", alarms, runs, independent)
+	if limit := 0.05*runs + 3*math.Sqrt(0.05*0.95*runs); float64(alarms) > limit || float64(independent) <= limit {
+		t.Errorf("%d of %d alarm at 5%%, as independent %d: at most %.0f may", alarms, runs, independent, limit)
+	}
+}
