@@ -3,7 +3,6 @@ package simulate
 import (
 	"math"
 	"slices"
-	"time"
 
 	"serin/internal/stats"
 )
@@ -122,36 +121,5 @@ func (b *blocks) add(shift int, block stats.Block) {
 	if block.New+block.Old > 0 {
 		block.BadNew, block.BadOld = min(block.BadNew, block.New), min(block.BadOld, block.Old)
 		b.closed[shift] = append(b.closed[shift], block)
-	}
-}
-
-// take counts the affected users of a metric up to an age.
-func (s *site) take(m *model, to time.Duration) {
-	t := &s.tallies[m.index]
-	if t.cells == nil {
-		t.last, t.cells = map[int64]int{}, map[[2]int]*[2]int64{}
-	}
-	n := len(s.intervals) - 1
-	stage := s.intervals[n].stage
-	for a := range s.tracks {
-		tr := &s.tracks[a][m.index]
-		for ; t.done[a] < len(tr.at) && tr.at[t.done[a]] <= to; t.done[a]++ {
-			i := t.done[a]
-			user, last := tr.user[i], -1
-			if user >= 0 {
-				if l, seen := t.last[user]; seen {
-					last = l
-				}
-				t.last[user] = stage
-			}
-			if last == stage {
-				continue
-			}
-			k := [2]int{n, last}
-			if t.cells[k] == nil {
-				t.cells[k] = new([2]int64)
-			}
-			t.cells[k][a] += tr.sum[i] - tr.total(i)
-		}
 	}
 }

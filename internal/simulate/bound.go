@@ -68,7 +68,7 @@ func (s *site) excessUsers(m *model, theta float64) bool {
 	stages := s.intervals[len(s.intervals)-1].stage
 	for start := range stages + 1 {
 		var excess, variance float64
-		for k, n := range s.tallies[m.index].cells {
+		for k, n := range s.tally(m).cells {
 			in := s.intervals[k[0]]
 			if in.stage < start || k[1] >= start || in.share >= 1 {
 				continue

@@ -15,7 +15,8 @@
 //     How many fall into a stage's share is binomial.
 //   - Events (errors, their grades, failed requests, feedback) are a Poisson
 //     process, each of a random user, with the daily and weekly cycles of
-//     Traffic. p1, p2 and the like are marked errors.
+//     Traffic. p1, p2 and the like are marked errors. More than 3,000 a day are
+//     drawn by five minutes, and how many users they hit with them.
 //   - Latencies are lognormal, loads independent. A quantile over a window is
 //     taken from the number of loads below the true quantile (Bahadur, "A note
 //     on quantiles in large samples", Annals of Mathematical Statistics 37,

@@ -40,18 +40,18 @@ func (e evidence) Window(metric string, group judge.Group, from, to time.Time) j
 	w := judge.Window{Covered: end - begin, Active: s.active(a, begin, end), Last: to}
 	if m := s.models[metric]; m != nil {
 		s.fill(&w, m, a, begin, end)
+		if m.kind == counted && (m.compared || m.metric.Kind == plan.Users) {
+			w.Users = s.distinct(m, a, begin, end)
+		}
 	}
 	return w
 }
 
+// fill fills in all but the users of events.
 func (s *site) fill(w *judge.Window, m *model, a arm, begin, end time.Duration) {
 	switch m.kind {
 	case counted:
-		t := &s.tracks[a][m.index]
-		w.Count, w.Known = t.count(begin, end), true
-		if m.compared || m.metric.Kind == plan.Users {
-			w.Users = t.distinct(begin, end, s.users[a])
-		}
+		w.Count, w.Known = s.tracks[a][m.index].count(begin, end), true
 		w.Value = float64(w.Count)
 	case volume:
 		w.Count, w.Users, w.Known = s.countOf(m, a, begin, end), w.Active, true
@@ -69,9 +69,8 @@ func (s *site) fill(w *judge.Window, m *model, a arm, begin, end time.Duration) 
 			w.Value, w.Known = float64(w.Count)/w.Sum, true
 		}
 	case adopted:
-		all := w.Active + s.active(old, begin, end)
-		if all > 0 {
-			w.Value, w.Known = float64(s.active(fresh, begin, end))/float64(all), true
+		if all := s.present(s.world.users, begin, end); all > 0 { // each once, also those who were in both arms
+			w.Value, w.Known = min(1, float64(s.active(fresh, begin, end))/all), true
 		}
 	case crowd:
 		const lookLength = 5. / 60 // hours
@@ -97,10 +96,33 @@ func (s *site) hold(w *judge.Window, m *model) {
 	}
 }
 
-// active is how many users of an arm had a page view: each comes at random.
-func (s *site) active(a arm, begin, end time.Duration) int64 {
+// present is how many of so many users had a page view: each comes at random.
+func (s *site) present(users int64, begin, end time.Duration) float64 {
+	if begin >= end {
+		return 0
+	}
 	views := s.traffic.ViewsPerDay * s.cycle.viewsIn(begin, end)
-	return int64(math.Round(float64(s.users[a]) * -math.Expm1(-views/float64(s.world.users))))
+	return float64(users) * -math.Expm1(-views/float64(s.world.users))
+}
+
+// active is how many users had a page view while they were in an arm: those in
+// the new one since they came there, those of old until they left.
+func (s *site) active(a arm, begin, end time.Duration) int64 {
+	var n float64
+	var before int64 // in the new arm
+	for _, in := range s.intervals {
+		moved := in.users[fresh] - before
+		before = in.users[fresh]
+		if a == fresh {
+			n += s.present(moved, max(begin, in.from), end)
+		} else {
+			n += s.present(moved, begin, min(in.from, end))
+		}
+	}
+	if a == old {
+		n += s.present(s.users[old], begin, end)
+	}
+	return int64(math.Round(n))
 }
 
 // Tests implements judge.Evidence.
@@ -119,7 +141,6 @@ func (e evidence) Tests(metric string) judge.Tests {
 	if m == nil || !m.compared {
 		return out
 	}
-	out.Phi = 1
 	switch m.kind {
 	case timed:
 		b := &s.blocks[m.index]
@@ -128,9 +149,11 @@ func (e evidence) Tests(metric string) judge.Tests {
 	case divided:
 		b := s.ratios[m]
 		out.Blocks, out.Ledger = b.closed[0], &b.ledger
+		out.Phi = 1 // who had a bad outcome is as random as whose trial it is
 	case counted:
 		s.take(m, e.now)
-		for k, n := range s.tallies[m.index].cells {
+		out.Phi = s.bursts(m, e.now)
+		for k, n := range s.tally(m).cells {
 			out.Cells = append(out.Cells, stats.UserCell{Interval: k[0], Last: k[1], New: n[fresh], Old: n[old]})
 		}
 		slices.SortFunc(out.Cells, func(a, b stats.UserCell) int {

@@ -208,7 +208,7 @@ func (r *run) harmed() int64 {
 		return r.out.exposed
 	default:
 		m := r.models[anyError]
-		affected := r.site.tracks[fresh][m.index].distinct(0, r.now, r.site.users[fresh])
-		return int64(math.Round(float64(affected) * (1 - 1/e.errors())))
+		affected := r.site.distinct(m, fresh, 0, r.now)
+		return min(r.out.exposed, int64(math.Round(float64(affected)*(1-1/e.errors()))))
 	}
 }

@@ -105,7 +105,10 @@ func (r *run) ratioOfUsers(m *model, from, at time.Duration) float64 {
 		return 0
 	}
 	n := r.site.tracks[fresh][m.index].count(from, at)
-	c := r.site.tracks[old][m.index].distinct(from, at, r.site.users[old])
+	if r.streams[m.stream].heavy { // quickly told, and far fewer where users err again and again
+		n = r.site.distinct(m, fresh, from, at)
+	}
+	c := r.site.distinct(m, old, from, at)
 	if c == 0 {
 		return float64(n) * 1e9
 	}

@@ -145,7 +145,7 @@ func (r *run) nearBaseline(rule *plan.Rule, m *model, at time.Duration) bool {
 	case m.metric.UpGood:
 		return true
 	case m.kind == counted:
-		expected := r.streams[m.stream].perDay * m.mark * r.cycle.errorsIn(from, at) * r.site.part(fresh)
+		expected := r.streams[m.stream].perDay * m.mark * r.site.of(fresh, from, at, r.cycle.errorsIn)
 		return float64(r.site.tracks[fresh][m.index].count(from, at)) >= least*expected
 	case m.kind == timed:
 		n, below := r.site.loads[fresh][m.index].window(from, at)

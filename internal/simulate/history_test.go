@@ -3,6 +3,7 @@ package simulate
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestAgainstTheBaseline: at 100 % without control, rules against the baseline are
@@ -27,5 +28,32 @@ func TestAgainstTheBaseline(t *testing.T) {
 	}
 	if caught["errors ×5"] < 0.9 || caught["latency +30%"] < 0.9 || caught["latency +5%"] > 0.1 {
 		t.Errorf("caught %+v", caught)
+	}
+}
+
+// TestNearAfterRaise: what is near its limit against the baseline is told by the
+// share that was new when it happened.
+func TestNearAfterRaise(t *testing.T) {
+	o := Options{Traffic: flat(t, "errors_per_view=10%")}
+	p := readPlan(t, strings.Replace(one("errors < 100000", "errors > +50% vs baseline over 1h"), "stages:", "stages:\n  - { stage: before, traffic: 5%, bake: 24h, proceed: [errors < 1], checks: [] }", 1))
+	if err := o.fill(p); err != nil {
+		t.Fatal(err)
+	}
+	w, err := o.world(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		effect Effect
+		near   bool
+	}{{Effect{}, false}, {Effect{Errors: 1.6}, true}} {
+		r := &run{world: w, site: newSite(w, tt.effect, newRand(1, 1))}
+		r.site.enter(0, 0.05)
+		r.site.until(24 * time.Hour)
+		r.site.enter(1, 0.5)
+		r.site.until(25 * time.Hour)
+		if got := r.nearBaseline(p.Rollback[0], w.models["errors"], r.site.made); got != tt.near {
+			t.Errorf("%s: near %t, want %t", tt.effect, got, tt.near)
+		}
 	}
 }

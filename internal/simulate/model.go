@@ -32,6 +32,7 @@ type model struct {
 	index    int // among the models of its kind
 	stream   int // counted
 	mark     float64
+	same     int     // counted: index of the first model with the same events, mostly its own
 	level    float64 // timed, steady: the value
 	compared bool    // a rule compares it with control
 	shifts   []int   // timed: of the comparisons
@@ -48,7 +49,7 @@ type stream struct {
 }
 
 // heavyPerDay is the number of events a day from which on they are counted in
-// blocks of five minutes and taken to be of different users.
+// blocks of five minutes, and their users as occupancy does.
 const heavyPerDay = 3000
 
 // ofErrors are the counts whose events are errors.
@@ -177,10 +178,13 @@ func (w *world) count(m *model) {
 	case !known:
 		w.assumed = append(w.assumed, fmt.Sprintf("%s: none, no figure was given", name))
 	}
-	m.kind, m.index = counted, len(w.counted)
+	m.kind, m.index, m.same = counted, len(w.counted), len(w.counted)
 	w.counted = append(w.counted, m)
 	if slices.Contains(ofErrors, name) && perDay <= errors && errors > 0 {
 		m.mark = perDay / errors
+		if i := slices.IndexFunc(w.streams[0].tracks, func(o *model) bool { return o.mark >= 1 }); i >= 0 && m.mark >= 1 {
+			m.same = w.streams[0].tracks[i].index
+		}
 		w.streams[0].tracks = append(w.streams[0].tracks, m)
 		return
 	}

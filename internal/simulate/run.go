@@ -88,7 +88,7 @@ func (r *run) place() judge.Place {
 	s, share := &r.state, float64(r.state.Exposure)/float64(flag.Everyone)
 	return judge.Place{
 		Stage: s.Stage, Planned: len(r.plan.Stages), Exposure: share, ControlShare: 1 - share,
-		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt,
+		StageBegan: s.StageAt, AttemptBegan: s.AttemptAt, RolloutBegan: s.StartedAt, EvidenceBegan: s.EvidenceAt, MismatchAccepted: s.MismatchAccepted(),
 		Levels: r.levels,
 	}
 }

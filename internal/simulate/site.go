@@ -48,10 +48,11 @@ type site struct {
 	users     [2]int64      // of each arm, now
 	means     alike         // of their own slowness
 	intervals []interval
-	tracks    [2][]track  // by arm and counted model
-	loads     [2][]series // by arm and timed model
-	tallies   []tally     // by counted model
-	blocks    []blocks    // by timed model
+	tracks    [2][]track   // by arm and counted model
+	loads     [2][]series  // by arm and timed model
+	tallies   []tally      // by counted model
+	occupied  []*occupancy // by counted model: of heavy streams, the first model with all events of the same
+	blocks    []blocks     // by timed model
 	ratios    map[*model]*blocks
 	blockAt   time.Duration // begin of the open block
 	pasts     map[*model]*past
@@ -68,7 +69,7 @@ type interval struct {
 // track is the events of one metric and arm, in the order of time.
 type track struct {
 	at   []time.Duration
-	user []int64 // -1: different ones
+	user []int64 // -1: of a heavy stream, see occupancy
 	sum  []int64 // events until this one
 }
 
@@ -98,19 +99,22 @@ func (t *track) count(from, to time.Duration) int64 {
 // distinct counts the users with an event in (from, to], at most all.
 func (t *track) distinct(from, to time.Duration, all int64) int64 {
 	i, j := t.span(from, to)
-	if j-i <= 1 {
-		return min(all, t.total(j)-t.total(i))
-	}
 	seen := make(map[int64]struct{}, j-i)
-	var n int64
 	for ; i < j; i++ {
-		if t.user[i] < 0 {
-			n += t.sum[i] - t.total(i)
-		} else {
-			seen[t.user[i]] = struct{}{}
-		}
+		seen[t.user[i]] = struct{}{}
 	}
-	return min(all, n+int64(len(seen)))
+	return min(all, int64(len(seen)))
+}
+
+// distinct counts the users of an arm with an event of a counted metric in
+// (from, to]. Of a heavy stream, to is now: not before what was asked last.
+func (s *site) distinct(m *model, a arm, from, to time.Duration) int64 {
+	o := s.occupied[m.same]
+	if o == nil {
+		return s.tracks[a][m.index].distinct(from, to, s.users[a])
+	}
+	o.until(s, s.counted[m.same], to)
+	return min(o.arms[a].since(from), s.tracks[a][m.index].count(from, to))
 }
 
 // series is how many loads of one timed metric and arm lay below its true
@@ -140,19 +144,17 @@ func (s *series) window(from, to time.Duration) (n, below int64) {
 	return n, below
 }
 
-// tally is the test data of a counted metric.
-type tally struct {
-	done  [2]int        // events taken in
-	last  map[int64]int // stage in which a user counted last
-	cells map[[2]int]*[2]int64
-}
-
 func newSite(w *world, e Effect, rng *rand.Rand) *site {
-	s := &site{world: w, rng: rng, effect: e, tallies: make([]tally, len(w.counted)), blocks: make([]blocks, len(w.timed)), ratios: map[*model]*blocks{}}
+	s := &site{world: w, rng: rng, effect: e, tallies: make([]tally, len(w.counted)), occupied: make([]*occupancy, len(w.counted)), blocks: make([]blocks, len(w.timed)), ratios: map[*model]*blocks{}}
 	s.users[old] = w.users
 	for a := range s.tracks {
 		s.tracks[a] = make([]track, len(w.counted))
 		s.loads[a] = make([]series, len(w.timed))
+	}
+	for _, m := range w.counted {
+		if w.streams[m.stream].heavy && m.same == m.index {
+			s.occupied[m.index] = newOccupancy(rng)
+		}
 	}
 	for _, m := range w.timed {
 		if m.compared {
@@ -329,15 +331,21 @@ func (s *site) countOf(m *model, a arm, from, to time.Duration) int64 {
 	if m.kind == counted {
 		return s.tracks[a][m.index].count(from, to)
 	}
-	var views float64
+	return int64(math.Round(s.traffic.ViewsPerDay * s.of(a, from, to, s.cycle.viewsIn)))
+}
+
+// of is an arm's part of the days of traffic between two ages, as many users as
+// it had at each time.
+func (s *site) of(a arm, from, to time.Duration, days func(from, to time.Duration) float64) float64 {
+	var sum float64
 	for i, in := range s.intervals {
 		end := to
 		if i+1 < len(s.intervals) {
 			end = min(to, s.intervals[i+1].from)
 		}
 		if begin := max(from, in.from); begin < end {
-			views += s.cycle.viewsIn(begin, end) * float64(in.users[a])
+			sum += days(begin, end) * float64(in.users[a])
 		}
 	}
-	return int64(math.Round(s.traffic.ViewsPerDay * views / float64(s.world.users)))
+	return sum / float64(s.world.users)
 }
