@@ -46,46 +46,6 @@ func pair(n int, seed uint64, one func(rng *rand.Rand) (broken, right bool)) (br
 	return share(n, func(i int) bool { return wrong[i] }), share(n, func(i int) bool { return fine[i] })
 }
 
-// brokenExposures compares shares of bad loads by the odds of the split, although
-// the new variant loads more often.
-func brokenExposures(t *testing.T, n int) (broken, right float64) {
-	const badPerDay, more = 1000, 1.3
-	c := newCourse(stagedPlan(t, "error_rate > +20% vs control over 6h"))
-	_, views := daily.waves()
-	return pair(n, 311, func(rng *rand.Rand) (broken, right bool) {
-		var real, split []stats.Block
-		for stage, l := range c.stages {
-			real, split = append(real, stats.Block{Interval: stage, Stage: stage}), append(split, stats.Block{Interval: stage, Stage: stage})
-			b, s := &real[stage], &split[stage]
-			for at := l.from; at < l.to; at++ {
-				wave := views[at%len(views)]
-				b.BadNew += int64(poisson(rng, badPerDay*wave/float64(slotsADay)*more*l.share))
-				b.BadOld += int64(poisson(rng, badPerDay*wave/float64(slotsADay)*(1-l.share)))
-				loads := large * wave / float64(slotsADay)
-				b.New, b.Old = b.New+int64(loads*more*l.share), b.Old+int64(loads*(1-l.share))
-				s.BadNew, s.BadOld = b.BadNew, b.BadOld
-				s.New = int64(float64(b.New+b.Old) * l.share)
-				s.Old = b.New + b.Old - s.New
-				if c.checks[at] {
-					broken = broken || shown(c, stage, at+1, shares(split))
-					right = right || shown(c, stage, at+1, shares(real))
-				}
-			}
-		}
-		return broken, right
-	})
-}
-
-// shares is the evidence of a share of loads.
-func shares(blocks []stats.Block) given {
-	b := blocks[len(blocks)-1]
-	count := func(n int64) judge.Window { return judge.Window{Count: n, Active: activeUsers} }
-	return given{judge.Tests{Blocks: blocks}, map[string][3]judge.Window{
-		"errors":   {judge.AssignedNew: count(b.BadNew), judge.AssignedOld: count(b.BadOld)},
-		"requests": {judge.AssignedNew: count(b.New), judge.AssignedOld: count(b.Old)},
-	}}
-}
-
 // timings is the evidence of a quantile: blocks at the margin and at half the
 // limit.
 func timings(p *plan.Plan, margin, half []stats.Block) given {

@@ -16,12 +16,15 @@ type variant struct {
 	runs           func(t *testing.T, n int) (broken, right float64)
 }
 
-// variants are the ten of the method's gate.
+// variants are the thirteen of the method's gate.
 var variants = []variant{
 	{"every event a unit", "bursts of 5, 2,000 users, 20 incidents a day", 0.01, 40, brokenEvents},
 	{"stages pooled", "2 M views, weekend doubled", 0.01, 40, brokenPool},
 	{"budget not divided", "20 metrics at 2 M views, each worse by the margin", 0.01, 0, brokenWeight},
 	{"exposures ignored", "shares of loads, the canary loads 30 % more, 1,000 bad a day", 0.01, 40, brokenExposures},
+	{"exposures summed over a stage", "shares of loads, the canary loads ×2 at night, when ×4 as many are bad", 0.01, 20, brokenHours},
+	{"users' likeness forgotten at a raise", "shares of loads, 40 bursts of 8 bad ones a day, 2,000 users", 0.01, 40, brokenEffect},
+	{"stages of a mean taken as independent", "1,500 users answer in ten stages, scores worse by the margin", 0.01, 300, brokenMeans},
 	{"open block added at every tick", "p75, 10 %, 20 k views, 48 h", 0.01, 20, brokenOpenBlock},
 	{"block not cut at a raise", "7,000 loads, slow ones 25 → 30 % for all at four raises", 0.01, 200, brokenCut},
 	{"users counted once an attempt", "canary ×0.5, 20,000 users, 5 % err an hour", 0.01, 4, brokenOnce},
@@ -30,7 +33,7 @@ var variants = []variant{
 	{"sample ratio from sketches", "1 M users, 50/50, one look", 0.01, 4, brokenSketch},
 }
 
-// TestBroken breaks the method in ten ways: each must fail the gate in its
+// TestBroken breaks the method in thirteen ways: each must fail the gate in its
 // scenario, and the right code must pass it there.
 func TestBroken(t *testing.T) {
 	out := &table{section: "broken", head: []string{"broken", "scenario", "runs", "broken", "right", "limit"}}

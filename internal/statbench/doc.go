@@ -11,7 +11,7 @@
 //     daily-cycle and weekend-doubled rates, at 20,000 and 2,000,000 page views
 //     a day, with users that err once, in bursts and again and again; and so is
 //     harm shown, which only makes a stage wait.
-//   - Teeth: ten broken variants of the method must fail the same gate, each in
+//   - Teeth: thirteen broken variants of the method must fail the same gate, each in
 //     the scenario that is made for it, and the right code must pass there.
 //   - Delay: the plain test takes at most 1.6 times Wald's bound of events, the
 //     shipped default plan at most its stated figure, at shares of 10, 25, 50
