@@ -131,6 +131,9 @@ type Options struct {
 	// PlansChanged, when set, is called after a plan was stored or a rollout
 	// created or revised. It must not block.
 	PlansChanged func()
+	// Moved, when set, is called after the journal of a rollout has grown and its
+	// view shows it. It must not block.
+	Moved func(id string)
 	// Judges are the versions of the judge; nil = judge.Shipped.
 	Judges judge.Releases
 	// Fault, when set, is called at the named points of a commit; crash tests
@@ -173,6 +176,9 @@ func New(ctx context.Context, o Options) (*Controller, error) {
 	}
 	if o.PlansChanged == nil {
 		o.PlansChanged = func() {}
+	}
+	if o.Moved == nil {
+		o.Moved = func(string) {}
 	}
 	c := &Controller{o: o, log: o.Logger, workers: map[string]*worker{}, running: make(chan struct{}), metrics: newMetrics(o.Registry)}
 	c.courier = newCourier(o, c.metrics)

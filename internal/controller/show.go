@@ -62,6 +62,9 @@ func (w *worker) show(in rollout.Input) {
 	if old == nil || s.Pos == 0 {
 		return
 	}
+	if old.State.Pos != s.Pos {
+		w.c.o.Moved(w.id)
+	}
 	if old.Version != v.Version || !sameWaiting(old.Waiting, v.Waiting) || old.State.Pos != v.State.Pos || in.Wall.Sub(w.shown) >= w.refresh() {
 		w.shown = in.Wall
 		w.c.o.Feed.Send("rollout", map[string]any{"id": w.id, "version": v.Version})

@@ -154,6 +154,10 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 // Arrived tells the engine that something was counted. It never blocks.
 func (e *Engine) Arrived(string) { e.poke() }
 
+// Moved tells the engine that something was done to a rollout, such as that users
+// are back on the old variant. It never blocks.
+func (e *Engine) Moved(string) { e.poke() }
+
 // poke makes the loop look now, and ask anew when the next clock runs out.
 func (e *Engine) poke() {
 	select {

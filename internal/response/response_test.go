@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,7 +159,13 @@ func (d *desk) up() {
 	d.ev = evidence.New(evidence.Options{Store: d.store, Clock: clock.Real()})
 	go func() { _ = d.ev.Run(d.ctx) }()
 	var err error
-	d.c, err = controller.New(d.ctx, controller.Options{Store: d.store, Evidence: watched{d.ev}, Publisher: d.hub, Feed: hub.NewFeed(0, 0), Clock: clock.Real()})
+	var e atomic.Pointer[response.Engine]
+	moved := func(id string) {
+		if e := e.Load(); e != nil {
+			e.Moved(id)
+		}
+	}
+	d.c, err = controller.New(d.ctx, controller.Options{Store: d.store, Evidence: watched{d.ev}, Publisher: d.hub, Feed: hub.NewFeed(0, 0), Clock: clock.Real(), Moved: moved})
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -174,6 +181,7 @@ func (d *desk) up() {
 	if err != nil {
 		d.Fatal(err)
 	}
+	e.Store(d.e)
 	synctest.Wait()
 	if d.doors != nil {
 		d.watch()
@@ -305,9 +313,9 @@ func TestIncidentOfThePlan(t *testing.T) {
 		if again := d.do(incident.Command{ID: "k", Verb: incident.DoDecide, Percent: -1}); again.Pos < v.Pos || len(again.Decisions) != 1 {
 			d.Errorf("the same key: %+v", again.Decisions)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + 10*time.Second)
 		d.served()
-		time.Sleep(2 * time.Minute)
+		time.Sleep(time.Second) // at once, not with the next tick
 		v, _ = d.e.Get(d.ctx, "INC-1")
 		for _, c := range v.Clocks {
 			if c.State != response.ClockKept {

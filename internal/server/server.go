@@ -207,7 +207,7 @@ func (s *Server) setup(ctx context.Context) error {
 		return err
 	}
 	s.control, err = controller.New(ctx, controller.Options{
-		Sources: s.poller.Configured, OnCall: duties{s}, PlansChanged: func() { s.panels.Changed() },
+		Sources: s.poller.Configured, OnCall: duties{s}, PlansChanged: func() { s.panels.Changed() }, Moved: func(id string) { s.incidents.Moved(id) },
 		Store: db, Evidence: watcher{s.evidence}, Publisher: flags, Feed: feed, Clock: o.Clock,
 		Logger: o.Logger, Registry: reg, BaseURL: s.DashboardURL(), Site: s.site(), Fault: o.Fault,
 	})
