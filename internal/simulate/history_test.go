@@ -57,3 +57,13 @@ func TestNearAfterRaise(t *testing.T) {
 		}
 	}
 }
+
+// TestGaugeAgainstTheBaseline: a system metric that nobody gave a figure for is as
+// it was, which a rule against the baseline can tell.
+func TestGaugeAgainstTheBaseline(t *testing.T) {
+	text := strings.Replace(one("memory <= +10% vs baseline", "memory > +50% vs baseline over 1h"), "stages:", "metrics: { memory: { gauge: resident, source: prometheus, unit: bytes } }\nstages:", 1)
+	r := simulated(t, readPlan(t, text), Options{Traffic: flat(t), Runs: 10, Seed: 1})
+	if c := r.Stages[0].Proceed[0]; c.Unknown.P > 0 || c.NotMet.P > 0 || r.Finished.P < 1 || r.FalseRollback.P > 0 {
+		t.Errorf("unknown in %s, not met in %s; finished %s, rolled back %s", c.Unknown, c.NotMet, r.Finished, r.FalseRollback)
+	}
+}

@@ -206,8 +206,9 @@ func (w *world) hold(m *model) {
 	w.assumed = append(w.assumed, fmt.Sprintf("%s: constant and healthy, no figure was given", name))
 }
 
-// healthy is a value that no fixed rule of the plan minds, if there is one:
-// well inside the strictest limit.
+// healthy is a value that no fixed rule of the plan minds, if there is one: well
+// inside the strictest limit. Where there is no such rule it is 1: rules against
+// the baseline ask how much it has changed, of which 0 knows nothing.
 func healthy(p *plan.Plan, m *plan.Metric) float64 {
 	const inside = 0.8
 	low, high := math.Inf(-1), math.Inf(1)
@@ -228,7 +229,7 @@ func healthy(p *plan.Plan, m *plan.Metric) float64 {
 	}
 	switch {
 	case math.IsInf(high, 1) && math.IsInf(low, -1):
-		return 0
+		return 1
 	case math.IsInf(low, -1):
 		return high * inside
 	case math.IsInf(high, 1) && m.Unit == "%":
