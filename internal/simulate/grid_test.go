@@ -141,7 +141,7 @@ func TestText(t *testing.T) {
 		"0%": Percent(0), "<0.01%": Percent(0.00001), "0.35%": Percent(0.0035), "1.2%": Percent(0.012), "34%": Percent(0.34), "99.9%": Percent(0.9999), "100%": Percent(1),
 		"-": share(0, 0).String(), "0% (<3.0%)": share(0, 100).String(), "12% ±1": share(120, 1000).String(), "1.2% ±0.34": share(12, 1000).String(),
 		"8d 15h": Hours(207), "3d": Hours(72), "45m": Hours(0.75), "2h 30m": Hours(2.5), "0h": Hours(0), "1,234,567": Thousands(1234567), "12": Thousands(12),
-		"errors ×1.2": Effect{Errors: 1.2}.String(), "latency +5%": Effect{Latency: 1.05}.String(), "none played": Factor(NoneCaught), "+28%": Change(1.28), "none: healthy is caught too": Change(HealthyToo), "too few runs": Factor(TooFew),
+		"errors ×1.2": Effect{Errors: 1.2}.String(), "latency +5%": Effect{Latency: 1.05}.String(), "none of those played": Factor(NoneCaught), "+28%": Change(1.28), "none: healthy is caught too": Change(HealthyToo), "too few runs": Factor(TooFew),
 		"no control": Provable(0), "nothing": Provable(NothingProvable), "+21%": Provable(1.21), "×4": Provable(4),
 	} {
 		if got != want {

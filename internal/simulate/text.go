@@ -72,7 +72,7 @@ func Change(f float64) string {
 }
 
 // noFactor says why there is no smallest regression.
-var noFactor = map[float64]string{NoneCaught: "none played", HealthyToo: "none: healthy is caught too", TooFew: "too few runs"}
+var noFactor = map[float64]string{NoneCaught: "none of those played", HealthyToo: "none: healthy is caught too", TooFew: "too few runs"}
 
 // Provable writes a StageResult.Provable.
 func Provable(factor float64) string {
